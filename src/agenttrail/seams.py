@@ -1,0 +1,163 @@
+"""The shapes all stages agree on: what flows through the pipeline, and what each stage promises.
+
+Bytes become a `Record` (sources), a record becomes `Event`s (formats), an event gains context
+(enrichers), loses its personal data and becomes a `MaskedEvent` (masks), and is delivered (sinks).
+A sink takes `MaskedEvent` only, and only `masks/` makes one, so unmasked data cannot reach a sink
+without a type error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+# A parsed JSON value: None, bool, int, float, str, list of Json, dict of str to Json.
+Json = Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """Where reading resumes: everything of `stream` before `offset` is delivered.
+
+    `stream` names one incarnation of a file (or a connection), `offset` counts decompressed bytes.
+    """
+
+    stream: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One line as its source read it, without the line break, and where it came from.
+
+    `digest` is a hash over the stream's name and every byte up to and including this line, so it
+    tells two equal lines of one stream apart and is the same on every run: event ids rest on it.
+    """
+
+    data: bytes
+    source: str  # component id of the source: "file", "stdin"
+    path: str | None  # as the user would name it; None where there is no file
+    stream: str
+    line: int  # 1-based
+    offset: int  # of the first byte
+    end: int  # of the first byte after the line break
+    digest: bytes
+    full_bytes: int  # length of the line at its source; larger than len(data) where it was cut
+    time: str  # RFC 3339, UTC: the file's modification time, or the clock where there is no file
+    replay: bool = False  # delivered by an earlier run: read again only to rebuild a format's state
+
+    @property
+    def truncated(self) -> bool:
+        return self.full_bytes > len(self.data)
+
+    @property
+    def position(self) -> Position:
+        return Position(stream=self.stream, offset=self.end)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamEnd:
+    """The source will give no more of this stream: formats let go of what they still hold."""
+
+    stream: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Idle:
+    """Nothing new for a moment (only while following): the runner ships what it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One normalised event, not yet masked: dotted field names of `fields.py` to values.
+
+    `origins` are the records that it accounts for, the one it is about first; never empty.
+    """
+
+    fields: Mapping[str, Json]
+    origins: tuple[Record, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedEvent:
+    """An event that may leave. Made in `masks/` and nowhere else.
+
+    `failed` is True where masking failed and only the envelope is left (fail closed).
+    `line` is the canonical JSON line, without a line break.
+    """
+
+    fields: Mapping[str, Json]
+    line: bytes
+    failed: bool = False
+
+
+class Drop(BaseException):
+    """Raised by a format or an enricher to drop a record or an event, counted by `reason`.
+
+    Derives from BaseException because it is no error. `reason` is a short constant, never content.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Bytes in. Reading ends, or goes on for ever where the source follows.
+
+    After a restart it may give records again from the start of a stream, marked `replay`.
+    """
+
+    def read(self) -> Iterator[Record | StreamEnd | Idle]: ...
+
+    def commit(self, positions: Sequence[Position], /) -> None:
+        """Called after every sink has all events made from the records before these positions."""
+
+    def close(self) -> None: ...
+
+
+class Format(Protocol):
+    """One record in, any number of events out; the same records always give the same events.
+
+    It may hold a record back until a later one completes it. Whatever it neither turns into an
+    event nor holds it drops by raising `Drop`: the runner reports a record that vanished.
+    A line it cannot read becomes an event too (`agenttrail.source.error`), never an exception.
+    """
+
+    def __call__(self, record: Record, /) -> Iterable[Event]: ...
+
+    def end(self, stream: str, /) -> Iterable[Event]:
+        """The stream is over: the events of what is still held."""
+
+
+class Enricher(Protocol):
+    """Adds context to an event, from raw values; sends nothing. May raise `Drop`."""
+
+    def __call__(self, event: Event, /) -> Event: ...
+
+
+class Mask(Protocol):
+    """The last step before a sink: as many masked events out as events in, in their order.
+
+    Never raises for what an event holds: where masking fails, the envelope alone goes on, marked.
+    """
+
+    def __call__(self, events: Sequence[Event], /) -> list[MaskedEvent]: ...
+
+
+class Sink(Protocol):
+    """Bytes out. `write` returns when all of the batch is safe at the destination.
+
+    It raises `errors.RetryLater` (nothing is known to be lost, call again with the same batch) or
+    `errors.Rejected` (all is delivered but the events at these indexes, which never will be).
+    There is no fourth outcome.
+    """
+
+    def write(self, batch: Sequence[MaskedEvent], /) -> None: ...
+
+    def check(self) -> None:
+        """Raises `errors.Unreachable` where the destination cannot be used as configured."""
+
+    def close(self) -> None: ...
