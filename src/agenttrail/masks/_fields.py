@@ -1,0 +1,80 @@
+"""The field policy: what `fields.py` says of a field's privacy, type and shape, applied to a value.
+
+Each function gives the value that may leave, or `REMOVED` where the field's type cannot hold
+anything that may.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from agenttrail import fields as f
+from agenttrail import jsontext
+from agenttrail.masks._walk import Walk, is_settled
+
+
+class _Removed:
+    """The type of `REMOVED`."""
+
+
+REMOVED: Final = _Removed()
+_COUNT_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+
+
+def mask_field(field: f.Field, value: Any, walk: Walk) -> Any:
+    """One field's value, masked as its privacy says."""
+    match field.type:
+        case "long" | "double" | "boolean" | "date" | "counts":
+            return value if fits_type(field, value) else REMOVED
+        case "keyword" | "text":
+            return _string(field, value, walk)
+        case "keywords":
+            items = value if isinstance(value, (list, tuple)) else [value]
+            return [_string(field, item, walk) for item in items if item is not None]
+        case "object":
+            return walk.value(value if isinstance(value, dict) else {"value": value})
+        case "objects":
+            items = value if isinstance(value, (list, tuple)) else [value]
+            wrapped = [item if isinstance(item, dict) else {"value": item} for item in items]
+            return walk.value(wrapped, level=0)
+
+
+def fits_type(field: f.Field, value: Any) -> bool:
+    """True where the value is of the field's type and, where it must have a shape, has it."""
+    match field.type:
+        case "long":
+            return isinstance(value, int) and not isinstance(value, bool)
+        case "double":
+            return (
+                isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
+            )
+        case "boolean":
+            return isinstance(value, bool)
+        case "counts":
+            return isinstance(value, dict) and all(
+                _COUNT_KEY.fullmatch(key) and isinstance(n, int) and not isinstance(n, bool)
+                for key, n in value.items()
+            )
+        case "keyword" | "text" | "date":
+            return isinstance(value, str) and (field.shape is None or field.shape.fits(value))
+        case "keywords":
+            return isinstance(value, list) and all(
+                isinstance(item, str) and (field.shape is None or field.shape.fits(item))
+                for item in value
+            )
+        case "object":
+            return isinstance(value, dict)
+        case "objects":
+            return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+
+
+def _string(field: f.Field, value: Any, walk: Walk) -> str:
+    text = value if isinstance(value, str) else jsontext.dumps(value).decode()
+    if field.privacy == "personal":
+        return text if not text or walk.is_marker(text) else walk.whole(field.kind)
+    if field.privacy == "structural" and field.shape is not None and field.shape.fits(text):
+        if not field.shape.scan or is_settled(text) or f.CONSTANTS.get(field.name) == text:
+            return text
+        return walk.words(text, "token")
+    return walk.text(text)

@@ -1,0 +1,119 @@
+"""Findings in a text: how overlaps are settled, and how findings are replaced.
+
+The outcome is that of presidio-anonymizer 2.2.366 with `replace` and REMOVE_INTERSECTIONS (a test
+compares the two), but the same on every run: there, which of two kinds with one span and one score
+wins depends on the seed of Python's hashes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Personal data at text[start:end] (characters, half-open, never empty)."""
+
+    start: int
+    end: int
+    entity: str
+    score: float
+    recogniser: str
+
+
+def settle(text: str, findings: Iterable[Finding]) -> list[Finding]:
+    """The findings sorted and without overlap; every character of a finding stays in one."""
+    ordered = sorted(findings, key=lambda f: (f.start, f.end, f.score, f.entity))
+    whole = _outermost(_merge_same(ordered))
+    return _join_by_spaces(text, _apart(whole))
+
+
+def render(text: str, findings: Sequence[Finding]) -> str:
+    """The text with each of these (sorted, disjoint) findings replaced by its `<ENTITY>`."""
+    parts: list[str] = []
+    at = 0
+    for finding in findings:
+        parts += (text[at : finding.start], f"<{finding.entity}>")
+        at = finding.end
+    return "".join([*parts, text[at:]])
+
+
+def without(
+    findings: Iterable[Finding], text: str, kept: Sequence[tuple[int, int]]
+) -> list[Finding]:
+    """The findings cut so that they touch none of the spans in `kept` (sorted, disjoint).
+
+    What is left of a finding beside such a span counts only where it holds a letter or a digit.
+    """
+    if not kept:
+        return list(findings)
+    cut: list[Finding] = []
+    for finding in findings:
+        at = finding.start
+        touched = False
+        for start, end in kept:
+            if end <= finding.start or start >= finding.end:
+                continue
+            touched = True
+            if at < start:
+                cut.append(replace(finding, start=at, end=start))
+            at = max(at, end)
+        if not touched:
+            cut.append(finding)
+        elif at < finding.end:
+            cut.append(replace(finding, start=at))
+    return [f for f in cut if any(map(str.isalnum, text[f.start : f.end]))]
+
+
+def _merge_same(ordered: list[Finding]) -> list[Finding]:
+    """Overlapping findings of one entity made one: union of spans, highest score."""
+    last: dict[str, int] = {}
+    merged: list[Finding] = []
+    for finding in ordered:
+        at = last.get(finding.entity)
+        if at is not None and finding.start < merged[at].end:
+            one = merged[at]
+            best = one if one.score >= finding.score else finding
+            merged[at] = replace(best, start=one.start, end=max(one.end, finding.end))
+        else:
+            last[finding.entity] = len(merged)
+            merged.append(finding)
+    return merged
+
+
+def _outermost(findings: list[Finding]) -> list[Finding]:
+    """The findings that no other contains; of several with one span the one that scores highest."""
+    kept: list[Finding] = []
+    reach = -1
+    for finding in sorted(findings, key=lambda f: (f.start, -f.end, -f.score, f.entity)):
+        if finding.end > reach:
+            kept.append(finding)
+            reach = finding.end
+    return kept
+
+
+def _apart(findings: list[Finding]) -> list[Finding]:
+    """Two that overlap in part share the text: the higher score keeps it, the other is cut."""
+    apart: list[Finding] = []
+    for finding in findings:
+        if apart and finding.start < apart[-1].end:
+            before = apart[-1]
+            if before.score >= finding.score:
+                finding = replace(finding, start=before.end)
+            else:
+                apart[-1] = replace(before, end=finding.start)
+        apart.append(finding)
+    return apart
+
+
+def _join_by_spaces(text: str, findings: list[Finding]) -> list[Finding]:
+    """Neighbours of one entity with nothing but spaces between them made one."""
+    joined: list[Finding] = []
+    for finding in findings:
+        between = text[joined[-1].end : finding.start] if joined else ""
+        if between and not between.strip(" ") and joined[-1].entity == finding.entity:
+            joined[-1] = replace(joined[-1], end=finding.end)
+        else:
+            joined.append(finding)
+    return joined

@@ -1,0 +1,176 @@
+r"""Other ways to read a text, each with the way back to the places in the original.
+
+Recognisers look for ASCII digits and for word boundaries that scripts without spaces do not have.
+So besides the text itself two readings are searched:
+
+- folded: letters of scripts written without spaces become spaces, digits of every script and
+  full-width forms become ASCII, invisible characters go, and an underscore or a letter beside a
+  long number becomes a space;
+- decoded: percent-encoding, `\uXXXX`, `\xXX`, `\n` and HTML entities undone, up to three times
+  over, and the `+` of a query as a space; of an address also its parts, a line each, since a
+  language model makes nothing of an address as a whole.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_ROUNDS = 3
+_ESCAPED = re.compile(
+    r"(?:%[0-9A-Fa-f]{2})+|\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}|\\[nrtbf\"'/\\]"
+    r"|&#\d{1,7};|&#[xX][0-9A-Fa-f]{1,6};|&(?:amp|lt|gt|quot|apos|nbsp);"
+)
+_SIMPLE = {"n": "\n", "r": "\r", "t": "\t", "b": " ", "f": " "}
+# Zero-width and direction characters, soft hyphen: invisible, and they cut a number in two.
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff]"
+)
+_HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://[^/?#\s]*")
+_DELIMITER = re.compile(r"[/?&=#;:]")
+# 13 digits: the shortest card and the Thai id. Shorter runs glued to letters are ids far more often.
+_GLUED = re.compile(r"_(?=\d)|(?<=\d)_|[A-Za-z](?=\d{13})|(?<=\d{13})[A-Za-z]")
+# Unicode 16 blocks of scripts written without spaces, and of Hangul, whose particles are glued on.
+_UNSPACED = (
+    (0x0E00, 0x0EFF),  # Thai, Lao
+    (0x1000, 0x109F),  # Myanmar
+    (0x1100, 0x11FF),  # Hangul Jamo
+    (0x1780, 0x17FF),  # Khmer
+    (0x2E80, 0x312F),  # CJK radicals and punctuation, kana, Bopomofo
+    (0x3130, 0x9FFF),
+    (0xAC00, 0xD7FF),  # Hangul
+    (0xF900, 0xFAFF),
+    (0xFF65, 0xFFEF),  # half-width kana
+    (0x20000, 0x3FFFF),
+)
+_DASHES = frozenset("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u30fc\uff70\ufe63")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A text and, character by character, where it stands in the original.
+
+    `spans` is None where the offsets are the same. `prose` is True where the language model may
+    read it too: where nothing of its wording was taken away.
+    """
+
+    text: str
+    spans: tuple[tuple[int, int], ...] | None
+    prose: bool
+
+    def place(self, start: int, end: int) -> tuple[int, int]:
+        """Where the half-open span of this reading stands in the original."""
+        if self.spans is None:
+            return start, end
+        return self.spans[start][0], self.spans[end - 1][1]
+
+
+def readings(text: str) -> Iterator[Reading]:
+    """The text itself, then those readings that differ from it."""
+    plain = Reading(text, None, prose=True)
+    yield plain
+    folded = _fold(plain)
+    if folded.text != text:
+        yield folded
+    decoded = plain
+    for _ in range(_ROUNDS):
+        again = _decode(decoded)
+        if again.text == decoded.text:
+            break
+        decoded = again
+    if decoded is not plain:
+        if any(map(str.isspace, text)):
+            yield decoded
+        else:
+            yield Reading(decoded.text, decoded.spans, prose=False)
+            parts = _HOST.sub(lambda match: " " * len(match.group()), decoded.text)
+            yield Reading(_DELIMITER.sub("\n", parts), decoded.spans, prose=True)
+        folded = _fold(decoded)
+        if folded.text != decoded.text:
+            yield folded
+
+
+def _fold(reading: Reading) -> Reading:
+    text, spans = reading.text, reading.spans
+    if not text.isascii():
+        if _INVISIBLE.search(text):
+            seen = [i for i, char in enumerate(text) if not _INVISIBLE.match(char)]
+            spans = tuple(reading.place(i, i + 1) for i in seen)
+            text = "".join(text[i] for i in seen)
+        text = text.translate(_FOLDS)
+    return Reading(_GLUED.sub(" ", text), spans, prose=False)
+
+
+class _Folds(dict[int, str]):
+    """Code point to the one character that it is read as; filled as characters come."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        digit = unicodedata.decimal(char, None)
+        if code < 0x80:
+            read = char
+        elif digit is not None:
+            read = str(digit)
+        elif char in _DASHES:
+            read = "-"
+        elif 0xFF01 <= code <= 0xFF5E:
+            read = chr(code - 0xFEE0)
+        elif any(first <= code <= last for first, last in _UNSPACED):
+            read = " "
+        else:
+            read = char
+        self[code] = read
+        return read
+
+
+_FOLDS = _Folds()
+
+
+def _decode(reading: Reading) -> Reading:
+    text = reading.text
+    plus = "+" in text and "=" in text and not any(map(str.isspace, text))
+    if not plus and not _ESCAPED.search(text):
+        return reading
+    chars: list[str] = []
+    spans: list[tuple[int, int]] = []
+
+    def copy(start: int, end: int) -> None:
+        piece = text[start:end]
+        chars.append(piece.replace("+", " ") if plus else piece)
+        spans.extend(reading.place(i, i + 1) for i in range(start, end))
+
+    at = 0
+    for match in _ESCAPED.finditer(text):
+        copy(at, match.start())
+        at = match.end()
+        for char, start, end in _unescaped(match.group()):
+            chars.append("\ufffd" if "\ud800" <= char <= "\udfff" else char)
+            spans.append(reading.place(match.start() + start, match.start() + end))
+    copy(at, len(text))
+    return Reading("".join(chars), tuple(spans), prose=True)
+
+
+def _unescaped(escape: str) -> Iterator[tuple[str, int, int]]:
+    """The characters of one escape (or run of %XX), each with its span in the escape."""
+    if escape[0] == "%":
+        octets = bytes.fromhex(escape.replace("%", ""))
+        try:
+            decoded = octets.decode("utf-8")
+        except UnicodeDecodeError:
+            decoded = octets.decode("latin-1")
+        width = 3 if len(decoded) == len(octets) else 0
+        at = 0
+        for char in decoded:
+            size = width or 3 * len(char.encode())
+            yield char, at, at + size
+            at += size
+    elif escape[0] == "&":
+        for char in html.unescape(escape)[:1]:
+            yield char, 0, len(escape)
+    elif escape[1] in "ux" and len(escape) > 2:
+        yield chr(int(escape[2:], 16)), 0, len(escape)
+    else:
+        yield _SIMPLE.get(escape[1], escape[1]), 0, len(escape)

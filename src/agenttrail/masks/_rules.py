@@ -1,0 +1,149 @@
+"""Rules of our own, beside Presidio's: what a key says of its value, credentials, home folders.
+
+Limits: the keys are English. A value under a key that is not listed is analysed as text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from agenttrail.masks._findings import Finding
+
+# Keys, lower case and without space, underscore, dot and dash, whose strings and numbers are
+# personal whatever they look like.
+_KINDS = {
+    "EMAIL_ADDRESS": "email emailaddress useremail emailid contactemail workemail",
+    "PHONE_NUMBER": "phone phonenumber phoneno mobile mobilenumber mobilephone mobileno telephone "
+    "telephonenumber tel cellphone fax faxnumber msisdn workphone homephone contactnumber",
+    "CREDIT_CARD": "creditcard creditcardnumber cardnumber cardno ccnumber cvv cvc cardcvc",
+    "IBAN_CODE": "iban ibancode",
+    "BANK_ACCOUNT": "accountnumber accountno bankaccount bankaccountnumber routingnumber",
+    "US_SSN": "ssn socialsecurity socialsecuritynumber",
+    "NATIONAL_ID": "nationalid nationalidnumber citizenid idcardnumber thaiid mynumber taxid "
+    "driverlicense driverslicense drivinglicence licensenumber",
+    "PASSPORT": "passport passportnumber passportno",
+    "PERSON": "firstname lastname surname familyname givenname middlename maidenname fullname "
+    "customername patientname employeename contactname recipientname sendername cardholder "
+    "cardholdername accountholder realname",
+    "USER_NAME": "username userlogin loginname",
+    "DATE_OF_BIRTH": "dob dateofbirth birthdate birthday",
+    "ADDRESS": "streetaddress homeaddress postaladdress mailingaddress shippingaddress "
+    "billingaddress addressline1 addressline2",
+    "SECRET": "password passwd passphrase secret clientsecret secretkey apikey xapikey accesskey "
+    "accesstoken refreshtoken idtoken authtoken xauthtoken bearertoken apitoken sessiontoken "
+    "csrftoken token authorization proxyauthorization cookie cookies setcookie privatekey "
+    "credential credentials signature requeststate baggage",
+}  # fmt: skip
+_BY_KEY = {key: kind for kind, keys in _KINDS.items() for key in keys.split()}
+_NOT_IN_KEY = re.compile(r"[ _.-]")
+
+# What this module and the walker put in place of a value, beside the entities of the recognisers.
+KINDS = frozenset(_KINDS) | {"CREDENTIALS", "USER_ID", "TEXT_TOO_LONG", "TH_TNIN"}
+
+# Names of home folders that are no person's: made by systems, container images and CI services.
+_NOBODY = frozenset(
+    [
+        "root",
+        "runner",
+        "ubuntu",
+        "debian",
+        "ec2-user",
+        "node",
+        "vscode",
+        "codespace",
+        "jovyan",
+        "app",
+        "user",
+        "users",
+        "public",
+        "default",
+        "shared",
+        "guest",
+        "admin",
+        "administrator",
+        "nobody",
+        "home",
+    ]
+)
+_NAME = r"[^\s/\\\"'`<>:;,|*?()\[\]{}=&#]"
+_HOME = re.compile(
+    r"(?:(?<![\w.])/+(?:home|Users|export/home)/+|[A-Za-z]:[\\/]+(?:Users|Documents and Settings)[\\/]+"
+    r"|(?<=[\\/])-(?:home|Users)-)"
+    rf"((?<=-)[^\s/\\\"'<>:;,|-]{{1,64}}|{_NAME}{{1,64}}(?: {_NAME}{{1,64}}){{1,2}}(?=[\\/])|{_NAME}{{1,64}})"
+)
+_CREDENTIALS = (
+    # RFC 3986 3.2.1: user information before the host.
+    (re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://([^\s/@?#\"'<>]{1,256}:[^\s/@?#\"'<>]{0,256}|[^\s/@?#\"'<>]{1,256})@"), "CREDENTIALS"),
+    # Header lines, as in stderr or a curl command: to the end of the line or the closing quote.
+    (re.compile(r"(?i)\b(?:proxy-)?authorization[\"']?\s*[:=]\s*[\"']?((?:(?:bearer|basic|digest|token|negotiate)\s+)?[^\s\"',<>]{4,})"), "SECRET"),
+    (re.compile(r"(?i)\b(?:set-)?cookie[\"']?\s*:\s*[\"']?([^\r\n\"'<>]{3,})"), "SECRET"),
+    (re.compile(r"(?i)\bbaggage[\"']?\s*:\s*[\"']?([^\r\n\"'<>]{3,})"), "SECRET"),
+    (re.compile(r"\b(?:Bearer|Basic)\s+([A-Za-z0-9._~+/=-]{8,})"), "SECRET"),
+    (re.compile(r"(?i)\b(?:x-)?(?:api[_-]?key|auth[_-]?token|access[_-]?token|refresh[_-]?token|id[_-]?token|client[_-]?secret|secret[_-]?key|password|passwd|passphrase)[\"']?\s*[:=]\s*[\"']?([^\s\"'&,;<>{}()\[\]]{4,})"), "SECRET"),
+    (re.compile(r"(?i)[?&;](?:token|key|sig|signature|secret|code)=([^\s\"'&<>]{4,})"), "SECRET"),
+    (re.compile(r"(?i)\b(?:user|login)_?(?:id|name)=([^\s\"'&,;<>]{1,128})"), "USER_ID"),
+)  # fmt: skip
+# Domains that the public suffix list does not know, so that Presidio passes over them: RFC 2606,
+# RFC 6762 appendix G, and .internal (ICANN, 2024).
+_INNER_MAIL = re.compile(
+    r"(?<![\w.%+-])[\w.%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){0,8}"
+    r"(?:localhost|localdomain|local|lan|internal|intranet|corp|home|private|test|invalid|example)(?![\w-]|\.\w)"
+)
+
+
+def kind_of(key: str) -> str | None:
+    """The kind of whatever stands under this key, or None where the key says nothing."""
+    if len(key) > 40:
+        return None
+    return _BY_KEY.get(_NOT_IN_KEY.sub("", key.lower()))
+
+
+def rule_findings(text: str) -> Iterator[Finding]:
+    """Credentials, home folders and e-mail addresses of inner domains in a text."""
+    if "@" in text:
+        for match in _INNER_MAIL.finditer(text):
+            yield Finding(*match.span(), "EMAIL_ADDRESS", 0.8, "inner_mail")
+    if "home" in text or "Users" in text or "Settings" in text:
+        for match in _HOME.finditer(text):
+            if match.group(1).lower() not in _NOBODY:
+                yield Finding(*match.span(1), "USER_NAME", 0.9, "home_folder")
+    if ":" in text or "=" in text or "B" in text:
+        for pattern, kind in _CREDENTIALS:
+            for match in pattern.finditer(text):
+                yield Finding(*match.span(1), kind, 0.95, "credentials")
+
+
+# Length and first digits of the cards in use (ISO/IEC 7812 ranges as the networks publish them).
+_CARD = re.compile(
+    r"4\d{15}|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}|3[47]\d{13}"
+    r"|6(?:011|4[4-9]\d|5\d\d)\d{12}|35\d{14}|3(?:0[0-5]|[68]\d)\d{11}|62\d{14}(?:\d{3})?"
+)
+_TIME_KEY = re.compile(
+    r"time|date|epoch|expir|created|updated|modified|(?:^|_)(?:ts|at|ms|ns|us)$|(?:[a-z]At|Ms)$"
+)
+
+
+def number_kind(value: int, key: str) -> str | None:
+    """The kind of an integer that by itself is a card or a Thai id, or None.
+
+    A number under a key that speaks of time is neither: one epoch in eleven has a valid check digit.
+    """
+    if not 10**12 <= value < 10**19 or _TIME_KEY.search(key):
+        return None
+    digits = str(value)
+    if _CARD.fullmatch(digits) and _luhn(digits):
+        return "CREDIT_CARD"
+    if len(digits) == 13 and _thai_id(digits):
+        return "TH_TNIN"
+    return None
+
+
+def _luhn(digits: str) -> bool:
+    doubled = (int(d) * (1 + i % 2) for i, d in enumerate(reversed(digits)))
+    return sum(d - 9 if d > 9 else d for d in doubled) % 10 == 0
+
+
+def _thai_id(digits: str) -> bool:
+    weighted = sum(int(d) * w for d, w in zip(digits, range(13, 1, -1), strict=False))
+    return digits[1] != "0" and (11 - weighted % 11) % 10 == int(digits[12])

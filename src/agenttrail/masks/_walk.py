@@ -1,0 +1,281 @@
+r"""One pass over one event: what is text, what is left alone, and where findings are put back.
+
+Left alone in a text are values that no personal data fits: ids that machines make, digests, UUIDs
+and timestamps. JSON inside a string is parsed, masked and put back as compact JSON; a string in
+which nothing was found stays as it was, byte for byte.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from agenttrail import fields as f
+from agenttrail import jsontext
+from agenttrail.masks._findings import Finding, render
+from agenttrail.masks._reader import Mode, Reader
+from agenttrail.masks._rules import kind_of, number_kind
+
+# Nesting that is kept as objects; deeper values become JSON in a string, since Elasticsearch's
+# flattened field refuses more than 20 levels by default and our index template sets 40.
+MAX_LEVELS = 32
+# Each round masks more of a text, so it ends by itself; the bound is for a detector gone wrong.
+_ROUNDS = 10
+_SETTLED = re.compile(
+    r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
+    r"|(?:sha(?:1|256|384|512)|md5)[:=-](?=[0-9]*[a-fA-F])[0-9a-fA-F]{32,128}"
+)
+_LONE = re.compile("[\ud800-\udfff]")
+_WORD = re.compile(r"[A-Za-zÀ-ɏ]+")
+_ONE_NAME = re.compile(r"[A-ZÀ-Þ][a-zß-ÿ'’-]{2,}")
+# Keys whose one capitalised word is a name of a program's, not of a person.
+_SCHEMA_KEYS = frozenset(
+    [
+        "name",
+        "type",
+        "role",
+        "kind",
+        "status",
+        "state",
+        "tool",
+        "tool_name",
+        "toolName",
+        "server",
+        "method",
+        "action",
+        "mode",
+        "level",
+        "title",
+        "event",
+        "operation",
+        "subagent_type",
+        "description",
+        "format",
+        "language",
+        "class",
+        "code",
+        "reason",
+    ]
+)
+_PLAIN_KEY = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]{0,40}")
+_SEVEN_DIGITS = re.compile(r"(?:\D*\d){7}")
+# MCP 2026-07-28, Streamable HTTP: header values that are not ASCII.
+_BASE64 = re.compile(r"=\?base64\?([A-Za-z0-9+/=]*)\?=")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One thing that was masked: where (dotted path), what, and who found it.
+
+    `start` and `end` are offsets into the string at `path` as it was when this was found; both are
+    0 where the whole value was replaced.
+    """
+
+    path: str
+    entity: str
+    start: int
+    end: int
+    score: float
+    recogniser: str
+
+
+class Walk:
+    """Masks the values of one event. What the reader does not know yet stays, and is noted there."""
+
+    def __init__(self, reader: Reader, *, max_text_chars: int, max_event_chars: int) -> None:
+        self._reader = reader
+        self._max_text_chars = max_text_chars
+        self._chars_left = max_event_chars
+        self._embedded = 0
+        self.counts: Counter[str] = Counter()
+        self.found: list[Found] = []
+        self.path: list[str] = []
+
+    def whole(self, kind: str, recogniser: str = "field") -> str:
+        """The marker that stands for a whole value."""
+        self._count(Finding(0, 0, kind, 1.0, recogniser))
+        return f"<{kind}>"
+
+    def is_marker(self, text: str) -> bool:
+        return self._reader.is_marker(text)
+
+    def value(self, value: Any, key: str = "", level: int = 1) -> Any:
+        """Any JSON value masked; same type, but that a personal number becomes a string."""
+        if isinstance(value, str):
+            return self._keyed(value, key)
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, (int, float)):
+            return self._number(value, key)
+        if level > MAX_LEVELS and not self._embedded:
+            return self._as_text(value, key, level)
+        if isinstance(value, dict):
+            return self._object(value, level)
+        if isinstance(value, (list, tuple)):
+            return self._list(value, key, level)
+        raise TypeError("not a JSON value")
+
+    def text(self, value: str, key: str = "", mode: Mode | None = None) -> str:
+        """A string masked: left alone, or as JSON, or as words."""
+        value = _LONE.sub("\ufffd", value)
+        if not value or is_settled(value) or self.is_marker(value):
+            return value
+        match = _BASE64.fullmatch(value)
+        if match:
+            return self._base64(value, match.group(1), key)
+        if value.lstrip()[:1] in ("{", "[", '"'):
+            masked = self._json(value, key)
+            if masked is not None:
+                return masked
+        return self.words(value, mode or _mode(value, key))
+
+    def words(self, value: str, mode: Mode) -> str:
+        """A string masked as nothing but text."""
+        self._chars_left -= len(value)
+        if len(value) > self._max_text_chars or self._chars_left < 0:
+            return self.whole("TEXT_TOO_LONG", "size")
+        for _ in range(_ROUNDS):
+            findings = self._reader.ask(value, mode)
+            if not findings:
+                break
+            for finding in findings:
+                self._count(finding)
+            value = render(value, findings)
+        return value
+
+    def _count(self, finding: Finding) -> None:
+        self.counts[finding.entity] += 1
+        self.found.append(
+            Found(
+                ".".join(self.path),
+                finding.entity,
+                finding.start,
+                finding.end,
+                finding.score,
+                finding.recogniser,
+            )
+        )
+
+    def _keyed(self, value: str, key: str) -> str:
+        kind = kind_of(key)
+        if kind is None or not value.strip() or self.is_marker(value):
+            return self.text(value, key)
+        return self.whole(kind, "key")
+
+    def _number(self, value: int | float, key: str) -> int | float | str:
+        kind = kind_of(key)
+        if kind is not None and kind != "SECRET":
+            return self.whole(kind, "key")
+        if isinstance(value, int):
+            kind = number_kind(value, key)
+            if kind is not None:
+                return self.whole(kind, "number")
+        return value
+
+    def _object(self, value: dict[str, Any], level: int) -> dict[str, Any]:
+        keys = {key: self._key(key) for key in value}
+        taken = {masked for key, masked in keys.items() if masked == key}
+        # {"name": "Authorization", "value": "…"}: the key stands beside its value.
+        said = next((value[k] for k in ("name", "key") if isinstance(value.get(k), str)), "")
+        masked: dict[str, Any] = {}
+        for key, item in value.items():
+            self.path.append(keys[key])
+            result = self.value(item, said if key == "value" and said else key, level + 1)
+            self.path.pop()
+            masked[keys[key] if keys[key] == key else _free(keys[key], taken)] = result
+        return masked
+
+    def _list(self, value: list[Any] | tuple[Any, ...], key: str, level: int) -> list[Any]:
+        masked = []
+        for index, item in enumerate(value):
+            self.path.append(str(index))
+            # The key speaks for a list of strings, not for objects inside the list.
+            masked.append(self.value(item, key, level + 1))
+            self.path.pop()
+        return masked
+
+    def _key(self, key: str) -> str:
+        if is_settled(key) or (_PLAIN_KEY.fullmatch(key) and not _SEVEN_DIGITS.match(key)):
+            return key
+        return self.words(_LONE.sub("\ufffd", key), _mode(key, ""))
+
+    def _as_text(self, value: Any, key: str, level: int) -> str:
+        self._embedded += 1
+        try:
+            return jsontext.dumps(self.value(value, key, level)).decode()
+        finally:
+            self._embedded -= 1
+
+    def _json(self, value: str, key: str) -> str | None:
+        """A string that holds JSON with its values masked; None where it holds none."""
+        try:
+            parsed = jsontext.loads(value)
+        except ValueError:
+            return None
+        if not isinstance(parsed, (dict, list, str)):
+            return None
+        before = self.counts.total()
+        self._embedded += 1
+        try:
+            masked = self.value(parsed, key if isinstance(parsed, list) else "")
+        finally:
+            self._embedded -= 1
+        if self.counts.total() == before and not _has_twins(value):
+            return value
+        return jsontext.dumps(masked).decode()
+
+    def _base64(self, value: str, encoded: str, key: str) -> str:
+        try:
+            decoded = base64.b64decode(encoded, validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            return self.words(value, "plain")
+        before = self.counts.total()
+        masked = self.text(decoded, key)
+        return value if self.counts.total() == before else masked
+
+
+def is_settled(text: str) -> bool:
+    """True for a string that no personal data fits: a machine's id, a digest, a timestamp."""
+    return f.MADE_ID.fits(text) or f.HEX.fits(text) or _SETTLED.fullmatch(text) is not None
+
+
+def _mode(text: str, key: str) -> Mode:
+    """Prose is what the language model can say something about: two words, or one capitalised."""
+    stripped = text.strip()
+    if _ONE_NAME.fullmatch(stripped):
+        return "plain" if key in _SCHEMA_KEYS else "prose"
+    if len(stripped.split(None, 1)) < 2 and "%20" not in stripped and "+" not in stripped:
+        return "plain"
+    words = _WORD.finditer(stripped)
+    return "prose" if next(words, None) and next(words, None) else "plain"
+
+
+def _free(key: str, taken: set[str]) -> str:
+    """`key`, or with the first number behind it that makes it differ from all in `taken`."""
+    free, number = key, 1
+    while free in taken:
+        number += 1
+        free = f"{key}_{number}"
+    taken.add(free)
+    return free
+
+
+def _has_twins(text: str) -> bool:
+    """True where JSON text has one key twice: what the first one holds was not looked at."""
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        unique = dict(items)
+        if len(unique) < len(items):
+            raise KeyError
+        return unique
+
+    try:
+        json.loads(text.lstrip("\ufeff"), object_pairs_hook=pairs, parse_int=str, strict=False)
+    except KeyError:
+        return True
+    return False
