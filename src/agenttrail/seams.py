@@ -18,12 +18,12 @@ Json = Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """Where reading resumes: everything of `stream` before `offset` is delivered.
+    """Where reading resumes: everything of `incarnation` before `offset` is delivered.
 
-    `stream` names one incarnation of a file (or a connection), `offset` counts decompressed bytes.
+    An incarnation is one file as long as it is not replaced; `offset` counts decompressed bytes.
     """
 
-    stream: str
+    incarnation: str
     offset: int
 
 
@@ -38,10 +38,11 @@ class Record:
     data: bytes
     source: str  # component id of the source: "file", "stdin"
     path: str | None  # as the user would name it; None where there is no file
-    stream: str
+    stream: str  # formats keep their state under this name; it outlives a rotation
+    incarnation: str  # positions are committed under this name; a new file is a new one
     line: int  # 1-based
     offset: int  # of the first byte
-    end: int  # of the first byte after the line break
+    end: int  # where reading resumes: after the line break, or at `offset` where there was none yet
     digest: bytes
     full_bytes: int  # length of the line at its source; larger than len(data) where it was cut
     time: str  # RFC 3339, UTC: the file's modification time, or the clock where there is no file
@@ -53,7 +54,7 @@ class Record:
 
     @property
     def position(self) -> Position:
-        return Position(stream=self.stream, offset=self.end)
+        return Position(incarnation=self.incarnation, offset=self.end)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,17 @@ class StreamEnd:
     """The source will give no more of this stream: formats let go of what they still hold."""
 
     stream: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something about reading that a person should know; `failed` makes the run end with 1.
+
+    `text` names files and positions, never content.
+    """
+
+    text: str
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +89,14 @@ class Event:
 
     fields: Mapping[str, Json]
     origins: tuple[Record, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A record that a format let go of without an event, and why: a short constant, never content."""
+
+    record: Record
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +130,7 @@ class Source(Protocol):
     After a restart it may give records again from the start of a stream, marked `replay`.
     """
 
-    def read(self) -> Iterator[Record | StreamEnd | Idle]: ...
+    def read(self) -> Iterator[Record | StreamEnd | Notice | Idle]: ...
 
     def commit(self, positions: Sequence[Position], /) -> None:
         """Called after every sink has all events made from the records before these positions."""
@@ -118,17 +138,25 @@ class Source(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+class Measured(Protocol):
+    """A source that knows how far it is: bytes read, and bytes in all."""
+
+    def progress(self) -> tuple[int, int]: ...
+
+
 class Format(Protocol):
     """One record in, any number of events out; the same records always give the same events.
 
     It may hold a record back until a later one completes it. Whatever it neither turns into an
-    event nor holds it drops by raising `Drop`: the runner reports a record that vanished.
+    event nor holds it drops, by raising `Drop` for the record at hand or by giving a `Dropped` for an
+    earlier one: the runner reports a record that vanished.
     A line it cannot read becomes an event too (`agenttrail.source.error`), never an exception.
     """
 
-    def __call__(self, record: Record, /) -> Iterable[Event]: ...
+    def __call__(self, record: Record, /) -> Iterable[Event | Dropped]: ...
 
-    def end(self, stream: str, /) -> Iterable[Event]:
+    def end(self, stream: str, /) -> Iterable[Event | Dropped]:
         """The stream is over: the events of what is still held."""
 
 
@@ -161,3 +189,10 @@ class Sink(Protocol):
         """Raises `errors.Unreachable` where the destination cannot be used as configured."""
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Finishing(Protocol):
+    """A sink that has something left to do once a run has come to its end."""
+
+    def finish(self) -> None: ...

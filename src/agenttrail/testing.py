@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 
-from agenttrail.seams import Idle, MaskedEvent, Position, Record, StreamEnd
+from agenttrail.seams import Idle, MaskedEvent, Notice, Position, Record, StreamEnd
 
 
 def records(
@@ -39,11 +39,11 @@ def records(
 class ListSource:
     """A source over given items; keeps what was committed in `committed`."""
 
-    def __init__(self, items: Sequence[Record | StreamEnd | Idle]) -> None:
+    def __init__(self, items: Sequence[Record | StreamEnd | Notice | Idle]) -> None:
         self.items = list(items)
         self.committed: list[Position] = []
 
-    def read(self) -> Iterator[Record | StreamEnd | Idle]:
+    def read(self) -> Iterator[Record | StreamEnd | Notice | Idle]:
         yield from self.items
         for stream in dict.fromkeys(i.stream for i in self.items if isinstance(i, Record)):
             if StreamEnd(stream=stream) not in self.items:

@@ -1,0 +1,100 @@
+"""Command-line options that several verbs share, and the pipeline they stand for."""
+
+from __future__ import annotations
+
+import argparse
+
+from agenttrail import config
+from agenttrail.config import DeliveryOptions, PipelineOptions
+from agenttrail.errors import UsageError
+from agenttrail.sinks.elasticsearch import ElasticsearchOptions
+from agenttrail.sinks.jsonl import JsonlOptions
+from agenttrail.sinks.otlp import OtlpOptions
+from agenttrail.sources.file import FileOptions
+from agenttrail.sources.stdin import StdinOptions
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """`--output`, `--elasticsearch` and `--otlp`."""
+    parser.add_argument(
+        "-o", "--output", metavar="FILE",
+        help="write JSON Lines to FILE, put in place when the run ends well; - is standard output (the default)",
+    )  # fmt: skip
+    parser.add_argument("--elasticsearch", metavar="URL", help="ship to this Elasticsearch")
+    parser.add_argument("--otlp", metavar="URL", help="ship to this OTLP/HTTP endpoint, as logs")
+
+
+def add_format(parser: argparse.ArgumentParser) -> None:
+    """`--format`."""
+    parser.add_argument(
+        "-f", "--format", default="auto", metavar="FORMAT",
+        help="how lines are read; auto (the default) looks at each file's first lines. See: agenttrail list",
+    )  # fmt: skip
+
+
+def component(stage: str, name: str) -> config.Any:
+    """The default options of a component that needs none.
+
+    Raises:
+        UsageError: there is no such component, or it needs options.
+    """
+    known = config.members(config.STAGES[stage])
+    if name not in known:
+        raise UsageError(
+            f"no {stage} is called '{name}'", hint=f"known: {', '.join(sorted(known))}"
+        )
+    try:
+        return known[name]()
+    except TypeError:
+        raise UsageError(
+            f"{stage} {name} needs options", hint=f"agenttrail explain {name}"
+        ) from None
+
+
+def sinks(arguments: argparse.Namespace, *, append: bool) -> tuple[config.SinkOptions, ...]:
+    """What the output options say; standard output where they say nothing."""
+    made: list[config.SinkOptions] = []
+    if arguments.output is not None:
+        mode = "append" if append or arguments.output == "-" else "replace"
+        made.append(JsonlOptions(path=arguments.output, mode=mode))  # type: ignore[arg-type]
+    if arguments.elasticsearch:
+        made.append(ElasticsearchOptions(url=arguments.elasticsearch))
+    if arguments.otlp:
+        made.append(OtlpOptions(endpoint=arguments.otlp))
+    return tuple(made) or (JsonlOptions(path="-"),)
+
+
+def pipeline(arguments: argparse.Namespace) -> PipelineOptions:
+    """The pipeline of `-c`, or the one that the other options stand for.
+
+    Raises:
+        UsageError: options that do not go together.
+        ConfigError: the file's problems.
+    """
+    given = [
+        name for name in ("input", "output", "elasticsearch", "otlp", "follow", "checkpoint")
+        if getattr(arguments, name, None)
+    ]  # fmt: skip
+    if arguments.config is not None:
+        if given:
+            raise UsageError(f"--{given[0]} has no effect with --config", hint="say it in the file")
+        return config.load(arguments.config)
+    if not arguments.input:
+        raise UsageError("nothing to read", hint="--input PATH…, --input - or -c pipeline.yaml")
+    follow, checkpoint = arguments.follow, arguments.checkpoint
+    if follow and not checkpoint:
+        raise UsageError("--follow needs --checkpoint FILE", hint="a restart would read all again")
+    source: config.SourceOptions
+    if arguments.input == ["-"]:
+        if follow or checkpoint:
+            raise UsageError("--follow and --checkpoint have no effect on standard input")
+        source = StdinOptions()
+    elif "-" in arguments.input:
+        raise UsageError("--input - stands alone")
+    else:
+        source = FileOptions(paths=tuple(arguments.input), follow=follow, checkpoint=checkpoint)
+    return PipelineOptions(
+        sources=(source,), format=component("format", arguments.format),
+        sinks=sinks(arguments, append=bool(checkpoint)),
+        delivery=DeliveryOptions(retry_for_s=None if follow else 300.0),
+    )  # fmt: skip

@@ -1,0 +1,5 @@
+"""Stage 3: context. An enricher adds to an event from raw values and sends nothing."""
+
+from agenttrail.enrichers.set_fields import SetFieldsOptions
+
+EnricherOptions = SetFieldsOptions
