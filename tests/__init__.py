@@ -1,0 +1,1 @@
+"""Tests mirror src; `engines` are the real servers they need."""

@@ -1,0 +1,258 @@
+"""Elasticsearch 8.19.21, the real server, from its integration-test distribution.
+
+That distribution (Maven artifact `org.elasticsearch.distribution.integ-test-zip:elasticsearch`) is
+the server without most modules: there are data streams, explicit and flattened mappings, bulk,
+security and TLS; there are no `GET /`, scripts, ingest processors, `match_only_text`, `wildcard`
+or `constant_keyword` fields and no REST interface of data streams.
+
+AGENTTRAIL_TEST_ELASTICSEARCH_URL names a running server to use instead (credentials in the URL).
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import ssl
+import subprocess
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from tests.engines._process import (
+    MissingError,
+    Process,
+    cache_folder,
+    carry_out,
+    free_ports,
+    locked,
+    say,
+    tool,
+    work_folder,
+)
+
+VERSION = "8.19.21"
+_ARTIFACT = f"org.elasticsearch.distribution.integ-test-zip:elasticsearch:{VERSION}:zip"
+_COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
+_JAVA_HINT = "apt-get install openjdk-17-jre-headless"
+_MAVEN_HINT = "apt-get install maven"
+_HEAP = "512m"
+_UNPRIVILEGED = "nobody"  # Elasticsearch refuses to run as root
+
+
+@dataclass(kw_only=True)
+class Server:
+    """An Elasticsearch that tests may use. `url` holds no credentials."""
+
+    url: str
+    user: str = ""
+    password: str = ""
+    ca_file: str = ""
+    process: Process | None = None
+
+    def request(self, method: str, path: str, body: Any = None) -> Any:
+        """The parsed answer of one request. Raises urllib's HTTPError for 4xx and 5xx."""
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"}
+        if self.user:
+            pair = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+            headers["Authorization"] = f"Basic {pair}"
+        request = urllib.request.Request(self.url + path, data, headers, method=method)
+        context = ssl.create_default_context(cafile=self.ca_file) if self.ca_file else None
+        with urllib.request.urlopen(request, timeout=30, context=context) as answer:
+            text = answer.read()
+        return json.loads(text) if text else None
+
+    def healthy(self) -> bool:
+        try:
+            health = self.request("GET", "/_cluster/health")
+        except OSError:
+            return False
+        return health["status"] in ("green", "yellow")
+
+    def search(self, index: str, query: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        """The hits (at most 1000) in `index` after a refresh, sorted by their id."""
+        self.request("POST", f"/{index}/_refresh")
+        body = {"size": 1000, "query": query or {"match_all": {}}}
+        hits = self.request("POST", f"/{index}/_search", body)["hits"]["hits"]
+        return sorted(hits, key=lambda hit: hit["_id"])
+
+    def restart(self, how: int = signal.SIGTERM) -> None:
+        """Stops and starts it on the same data and port."""
+        assert self.process is not None, "only a server started by the tests can be restarted"
+        self.process.stop(how)
+        self.process.start()
+
+
+def running() -> Server | None:
+    """The server named by the environment."""
+    url = os.environ.get("AGENTTRAIL_TEST_ELASTICSEARCH_URL", "").rstrip("/")
+    if not url:
+        return None
+    parts = urlsplit(url)
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return Server(
+        url=bare, user=unquote(parts.username or ""), password=unquote(parts.password or "")
+    )
+
+
+def prepare() -> Path:
+    """The folder of the distribution, fetched and unpacked the first time (107 MB).
+
+    Raises:
+        MissingError: java or mvn is not here.
+        RuntimeError: it could not be fetched.
+    """
+    _java()
+    home = cache_folder() / f"elasticsearch-{VERSION}"
+    with locked("elasticsearch"):
+        if home.exists():
+            return home
+        mvn = tool("mvn", _MAVEN_HINT)
+        say(f"fetching Elasticsearch {VERSION} (107 MB)")
+        fetched = cache_folder() / "elasticsearch-fetch"
+        shutil.rmtree(fetched, ignore_errors=True)
+        fetched.mkdir()
+        carry_out(
+            [mvn, "-B", _COPY, f"-Dartifact={_ARTIFACT}", f"-DoutputDirectory={fetched}"],
+            cwd=fetched,
+        )
+        with zipfile.ZipFile(next(fetched.glob("*.zip"))) as archive:
+            archive.extractall(fetched)
+        unpacked = fetched / home.name
+        for script in (unpacked / "bin").iterdir():
+            script.chmod(0o755)
+        unpacked.rename(home)
+        shutil.rmtree(fetched)
+        say("Elasticsearch is ready")
+    return home
+
+
+@contextlib.contextmanager
+def start(*, password: str = "", tls: bool = False, start_s: float = 180.0) -> Iterator[Server]:
+    """A server of our own for the length of the block.
+
+    Args:
+        password: turns security on; the password of the user `elastic`.
+        tls: serves HTTPS with a certificate of a CA made for it (`Server.ca_file`).
+    """
+    home = prepare()
+    with work_folder("agenttrail-elasticsearch-") as folder:
+        user = _UNPRIVILEGED if os.geteuid() == 0 else None
+        if user and not _open_to_all(home):
+            home = Path(shutil.copytree(home, folder / "home"))
+        http, transport = free_ports(2)
+        conf = folder / "config"
+        shutil.copytree(home / "config", conf)
+        settings: dict[str, Any] = {
+            "cluster.name": "agenttrail-tests",
+            "discovery.type": "single-node",
+            "network.host": "127.0.0.1",
+            "http.port": http,
+            "transport.port": transport,
+            "path.data": str(folder / "data"),
+            "path.logs": str(folder / "logs"),
+            # A nearly full disk of the machine must not turn indexes read-only.
+            "cluster.routing.allocation.disk.threshold_enabled": False,
+            "xpack.security.enabled": bool(password),
+        }
+        server = Server(url=f"{'https' if tls else 'http'}://127.0.0.1:{http}")
+        if password:
+            server.user, server.password = "elastic", password
+        if tls:
+            server.ca_file = str(_certificates(conf))
+            settings["xpack.security.http.ssl.enabled"] = True
+            settings["xpack.security.http.ssl.key"] = "server.key"
+            settings["xpack.security.http.ssl.certificate"] = "server.crt"
+        # JSON is YAML, and quotes what needs quoting.
+        (conf / "elasticsearch.yml").write_text(
+            "".join(f"{key}: {json.dumps(value)}\n" for key, value in settings.items())
+        )
+        (folder / "tmp").mkdir()
+        if user:
+            for path in (folder, *folder.rglob("*")):
+                if folder / "home" not in path.parents:
+                    shutil.chown(path, user)
+        env = {
+            **{key: value for key, value in os.environ.items() if not key.startswith("ES_")},
+            "ES_JAVA_HOME": str(_java()),
+            "ES_PATH_CONF": str(conf),
+            "ES_TMPDIR": str(folder / "tmp"),
+            "ES_JAVA_OPTS": f"-Xms{_HEAP} -Xmx{_HEAP} -XX:-HeapDumpOnOutOfMemoryError"
+            f" -XX:ErrorFile={folder}/hs_err.log -Xlog:disable",
+        }
+        if password:
+            subprocess.run(
+                [home / "bin" / "elasticsearch-keystore", "add", "-x", "-f", "bootstrap.password"],
+                input=password.encode(),
+                env=env,
+                cwd=folder,
+                user=user,
+                extra_groups=None if user is None else [],
+                stdout=subprocess.DEVNULL,
+                check=True,
+            )
+        server.process = Process(
+            "Elasticsearch",
+            [str(home / "bin" / "elasticsearch")],
+            cwd=folder,
+            log=folder / "output.log",
+            healthy=server.healthy,
+            env=env,
+            user=user,
+            start_s=start_s,
+        )
+        try:
+            server.process.start()
+            yield server
+        finally:
+            server.process.stop()
+
+
+def _open_to_all(home: Path) -> bool:
+    return all(path.stat().st_mode & 0o005 == 0o005 for path in (home, *home.parents))
+
+
+def _certificates(folder: Path) -> Path:
+    """A CA and a certificate for 127.0.0.1 in `folder`; gives the CA's file."""
+    openssl = tool("openssl", "apt-get install openssl")
+    extensions = folder / "san.cnf"
+    extensions.write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
+    for arguments in (
+        "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=agenttrail-test-ca"
+        " -addext keyUsage=critical,keyCertSign -keyout ca.key -out ca.crt",
+        "req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout server.key -out server.csr",
+        "x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2"
+        " -extfile san.cnf -out server.crt",
+    ):
+        subprocess.run([openssl, *arguments.split()], cwd=folder, check=True, capture_output=True)
+    return folder / "ca.crt"
+
+
+def _java() -> Path:
+    """The home of a Java that Elasticsearch 8.19 runs on (17 to 24)."""
+    homes = [
+        Path(os.environ[name]) for name in ("ES_JAVA_HOME", "JAVA_HOME") if os.environ.get(name)
+    ]
+    java = shutil.which("java")
+    if java:
+        homes.append(Path(java).resolve().parents[1])
+    homes += sorted(Path("/usr/lib/jvm").glob("*"))
+    for home in homes:
+        if (home / "bin" / "java").exists() and 17 <= _major(home / "bin" / "java") <= 24:
+            return home
+    raise MissingError("Java 17 is not installed", _JAVA_HINT)
+
+
+def _major(java: Path) -> int:
+    answer = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
+    found = re.search(r'version "(\d+)', answer.stderr)
+    return int(found[1]) if found else 0
