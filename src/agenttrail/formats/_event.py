@@ -57,18 +57,21 @@ def make(
     return Event(filled, origins)
 
 
-def unreadable(format_id: str, record: Record, error: str, *, timestamp: str) -> Event:
+def unreadable(
+    format_id: str, record: Record, error: str, *, timestamp: str, time: str = "neighbour"
+) -> Event:
     """The event of a line that is not what its format expects: kept whole under source.raw.
 
     Args:
         error: a short constant such as "not_json".
         timestamp: the neighbouring line's time, or the record's time of reading.
+        time: which of the two it is: "neighbour" or "read".
     """
     return make(
         format_id,
         {
             f.TIMESTAMP: timestamp,
-            f.SOURCE_TIME: "neighbour",
+            f.SOURCE_TIME: time,
             f.EVENT_ACTION: "unreadable",
             f.SOURCE_ERROR: "too_long" if record.truncated else error,
             f.SOURCE_RAW: {"value": record.data.decode("utf-8", "replace")},
@@ -97,7 +100,7 @@ def timestamp(value: Any) -> str | None:
                         whole, rest = divmod(value, scale)
                         moment = datetime.fromtimestamp(whole, UTC)
                         fraction = f"{rest / scale:.9f}"[2:].rstrip("0") if rest else ""
-                        text = moment.strftime("%Y-%m-%dT%H:%M:%S")
+                        text = moment.replace(tzinfo=None).isoformat(timespec="seconds")
                         return f"{text}.{fraction}Z" if fraction else f"{text}Z"
                     return _iso(datetime.fromtimestamp(value / scale, UTC))
                 except (ValueError, OverflowError, OSError):
@@ -105,15 +108,15 @@ def timestamp(value: Any) -> str | None:
         return None
     if not isinstance(value, str) or not 10 < len(value) < 40:
         return None
-    if f.DATE.fits(value):
-        return value
     try:
         moment = datetime.fromisoformat(value)
-    except ValueError:
+        if f.DATE.fits(value):
+            return value
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return _iso(moment.astimezone(UTC))
+    except (ValueError, OverflowError):
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return _iso(moment.astimezone(UTC))
 
 
 def nanoseconds(start: str | None, end: str | None) -> int | None:
@@ -127,5 +130,5 @@ def nanoseconds(start: str | None, end: str | None) -> int | None:
 
 
 def _iso(moment: datetime) -> str:
-    text = moment.strftime("%Y-%m-%dT%H:%M:%S")
+    text = moment.replace(tzinfo=None, microsecond=0).isoformat()  # strftime drops a year's zeros
     return f"{text}.{moment.microsecond:06d}Z" if moment.microsecond else f"{text}Z"
