@@ -1,0 +1,209 @@
+"""`agenttrail tap`: stands between an MCP client and a stdio server and records what they say.
+
+Three processes: the server; this one, which only passes bytes on and records copies; and, where a
+pipeline was asked for, a third that masks and delivers, so that no model ever holds up a message.
+
+Exit codes: the server's own, or 128 plus the signal that ended it; 127 and 126 where the command
+does not exist or may not be run; 2 for wrong usage. Recording never changes the exit code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from agenttrail.errors import AgenttrailError, UsageError
+
+if TYPE_CHECKING:
+    from agenttrail.sources.tap import Direction, Recorder
+
+# What ends or steers a server. A stop or a window change goes to the whole process group anyway.
+_FORWARDED = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2")
+_SI_KERNEL = 0x80  # Linux, asm-generic/siginfo.h: sent by the kernel, as a terminal's Ctrl-C is
+# A file on a disk that hangs must not keep the client waiting for the end of the server.
+_CLOSE_FILE_S = 5.0
+
+_HELP = "Stand between an MCP client and a stdio server and record what they say."
+_EPILOG = """\
+The traffic passes unchanged, whatever happens to the recording. Messages of tap go to stderr.
+The file of --raw holds the traffic UNMASKED; it is made readable for its owner only.
+
+Example: agenttrail tap --server files --output audit.jsonl -- npx server-filesystem ~/notes
+"""
+
+
+def add(subparsers: Any) -> None:
+    """Adds the verb to the command line."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "tap",
+        help=_HELP,
+        description=_HELP,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="agenttrail tap [--raw FILE] [--server NAME] [-c FILE | --output FILE] [-v] -- COMMAND...",
+    )
+    parser.add_argument(
+        "--raw", metavar="FILE", help="append the UNMASKED traffic as mcp_wire lines"
+    )
+    parser.add_argument("--server", metavar="NAME", help="name of the server (default: of COMMAND)")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("-c", "--config", metavar="FILE", help="pipeline to run the traffic through")
+    where.add_argument("--output", metavar="FILE", help="write masked events as JSON Lines")
+    parser.add_argument("-v", "--verbose", action="store_true", help="print counts at the end")
+    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND...")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command between our standard streams; gives its exit code.
+
+    Raises:
+        UsageError: no command, nothing to record to, or not a POSIX system.
+    """
+    if os.name != "posix":
+        raise UsageError("tap runs on Linux and macOS only")
+    command = args.command[1:] if args.command[:1] == ["--"] else args.command
+    if not command:
+        raise UsageError("no command to run", hint="agenttrail tap --raw wire.jsonl -- COMMAND...")
+    if not (args.raw or args.config or args.output):
+        raise UsageError("nowhere to record to", hint="add --raw FILE, --output FILE or -c FILE")
+    if args.output == "-":
+        raise UsageError("--output: stdout belongs to the protocol", hint="name a file")
+    return _Tap(args, command).run()
+
+
+class _Tap:
+    """One run of the verb."""
+
+    def __init__(self, args: argparse.Namespace, command: list[str]) -> None:
+        self.args = args
+        self.command = command
+        self.server: str = args.server or os.path.basename(command[0])
+        self.recorders: dict[str, Recorder] = {}
+        self.exit_code: int | None = None
+
+    def run(self) -> int:
+        from agenttrail.sources.tap import Recorder, Relay, open_private
+
+        # The order matters. A fork must come before any thread; the server must inherit neither
+        # blocked signals nor the pipeline's pipe; and threads must inherit the blocked signals,
+        # so that the thread of `_forward` alone takes them.
+        pipeline = self._fork_pipeline() if self.args.config or self.args.output else None
+        try:
+            relay = Relay(self.command)
+        except OSError as error:
+            if pipeline:
+                os.close(pipeline[1])
+            self._close(pipeline)
+            say(f"cannot run {shlex.quote(self.command[0])}: {os.strerror(error.errno or 0)}")
+            return 127 if isinstance(error, FileNotFoundError) else 126
+        numbers = [signal.Signals[name] for name in _FORWARDED]
+        signals = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+        if self.args.raw:
+            say(f"recording UNMASKED traffic to {shlex.quote(self.args.raw)}")
+            self.recorders["raw"] = Recorder(
+                lambda: open_private(self.args.raw), server=self.server, report=say
+            )
+        if pipeline:
+            to_pipeline = pipeline[1]
+            self.recorders["pipeline"] = Recorder(
+                lambda: to_pipeline, server=self.server, report=say, exact=False
+            )
+        recorders = tuple(self.recorders.values())
+
+        def see(direction: Direction, chunk: bytes) -> None:
+            for recorder in recorders:
+                recorder.put(direction, chunk)
+
+        threading.Thread(target=self._forward, args=(relay.child, signals), daemon=True).start()
+        self.exit_code = relay.run(see)
+        self._close(pipeline)
+        return self.exit_code
+
+    def _forward(self, child: subprocess.Popen[bytes], signals: list[signal.Signals]) -> None:
+        """Passes signals on; one that comes when the server is over ends the wait for recording."""
+        while True:
+            number, by_kernel = _next_signal(signals)
+            if self.exit_code is not None:
+                os._exit(self.exit_code)
+            if not by_kernel:  # the terminal has sent it to the server too
+                child.send_signal(number)
+
+    def _close(self, pipeline: tuple[int, int] | None) -> None:
+        """Writes what is still queued, waits for the pipeline, and says what was not recorded."""
+        for name, recorder in self.recorders.items():
+            done = recorder.close(_CLOSE_FILE_S if name == "raw" else None)
+            counts = recorder.counts
+            if self.args.verbose or counts.lost or not done:
+                text = f"{name}: {counts.written} lines recorded, {counts.lost} lost"
+                text += f", {counts.cut} cut" if counts.cut else ""
+                say(text + ("" if done else "; gave up writing the rest"))
+        if pipeline:
+            _, status = os.waitpid(pipeline[0], 0)
+            if code := os.waitstatus_to_exitcode(status):
+                say(f"the pipeline ended with {code}; the traffic was not affected")
+
+    def _fork_pipeline(self) -> tuple[int, int]:
+        """Starts the pipeline in a process of its own; gives its id and the pipe to write lines to.
+
+        It leaves the process group, so that a client that kills the group after closing loses no
+        event: the pipeline ends by itself when the pipe does.
+        """
+        reading, writing = os.pipe()
+        # Whoever is forked prints what is buffered twice.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid:
+            os.close(reading)
+            return pid, writing
+        code = 1
+        try:
+            os.setsid()
+            os.close(writing)
+            null = os.open(os.devnull, os.O_RDONLY)
+            os.dup2(null, 0)
+            os.close(null)
+            os.dup2(2, 1)  # stdout is the protocol's
+            code = self._run_pipeline(reading)
+        except AgenttrailError as error:
+            say(f"the pipeline failed: {error.message}")
+            code = error.exit_code
+        except BaseException as error:  # noqa: BLE001 - the process must end here, whatever it is
+            say(f"the pipeline failed: {type(error).__name__}")
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+
+    def _run_pipeline(self, reading: int) -> int:
+        from agenttrail.sources.tap import TapSource
+
+        # Never the same twice: event ids rest on it, and no two sessions are one.
+        source = TapSource(reading, stream=f"tap:{self.server}:{os.getppid()}:{time.time_ns()}")
+        from agenttrail.cli._run import run_source
+
+        return run_source(source, self.args)
+
+
+def say(text: str) -> None:
+    """One message for a human, on stderr; a closed stderr is no reason to fail."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"agenttrail tap: {text}\n".encode("utf-8", "backslashreplace"))
+
+
+def _next_signal(signals: list[signal.Signals]) -> tuple[signal.Signals, bool]:
+    """Waits for a signal; says too whether a terminal sent it, which only Linux can tell."""
+    if sys.platform == "linux":
+        info = signal.sigwaitinfo(signals)
+        return signal.Signals(info.si_signo), info.si_code == _SI_KERNEL
+    return signal.Signals(signal.sigwait(signals)), False
