@@ -14,14 +14,13 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Any
 
-from agenttrail import fields as f
 from agenttrail import config
+from agenttrail import fields as f
 from agenttrail.config import PipelineOptions
 from agenttrail.formats.auto import AutoOptions
 from agenttrail.formats.mcp_wire import McpWireOptions
 from agenttrail.runner import Counts, Outcome, Runner, Settings
 from agenttrail.seams import Finishing, Format, MaskedEvent, Measured, Sink, Source
-
 from agenttrail.sinks.jsonl import JsonlOptions
 from agenttrail.sources.tap import TapOptions
 
@@ -168,8 +167,7 @@ def run_pipeline(
 ) -> int:
     """Builds everything, checks every sink, runs to the end, prints the counts; the exit code.
 
-    Args:
-        source: read instead of the options' sources (a tap that is already running).
+    `source` is read instead of the options' sources (a tap that is already running).
     """
     started, cpu = time.monotonic(), time.process_time()
     with ExitStack() as stack:
@@ -301,8 +299,7 @@ def _print_summary(
 def run_source(source: Source, arguments: argparse.Namespace) -> int:
     """Runs a pipeline over a source that is already running (a tap); gives the exit code.
 
-    Args:
-        arguments: with `config` (its sources are not read) or `output`.
+    `arguments` have `config` (its sources are not read) or `output`.
     """
     if arguments.config is not None:
         options = config.load(arguments.config)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from agenttrail.errors import UsageError
 
 if TYPE_CHECKING:
-    from agenttrail.seams import Event, Record
+    from agenttrail.seams import Event
 
 _SHOWN_CHARACTERS = 2_000
 
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         if masking is None:
             masking = mask.build()
         for enricher in built:
-            event = enricher(event)  # noqa: PLW2901
+            event = enricher(event)
         _show(event, masking, coloured=sys.stdout.isatty())
         shown += 1
         if shown >= arguments.events and arguments.line is None:

@@ -29,7 +29,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import IO, Annotated, ClassVar, Literal
+from typing import IO, Annotated, Any, ClassVar, Literal
 
 from agenttrail.errors import OptionError, SourceError
 from agenttrail.seams import Idle, Notice, Position, Record, StreamEnd
@@ -200,6 +200,7 @@ class FileSource:
         self._done_bytes = 0
         self._total_bytes = 0
         self._current: _Tail | None = None
+        self._tails: dict[str, _Tail] = {}  # by path, while following
 
     def read(self) -> Iterator[Record | StreamEnd | Notice | Idle]:
         yield from self._follow() if self.options.follow else self._once()
@@ -223,8 +224,8 @@ class FileSource:
             self.checkpoint.save()
 
     def close(self) -> None:
-        if self._current:
-            self._current.close()
+        for tail in (*self._tails.values(), *([self._current] if self._current else [])):
+            tail.close()
 
     # --- reading once ---
 
@@ -308,7 +309,7 @@ class FileSource:
     # --- following ---
 
     def _follow(self) -> Iterator[Record | StreamEnd | Notice | Idle]:
-        tails: dict[str, _Tail] = {}
+        tails = self._tails
         told: set[str] = set()
         yield from self._rotated_away()
         while True:
@@ -465,11 +466,44 @@ def _decompressed(raw: IO[bytes], compression: str | None) -> IO[bytes]:
     if compression == "gzip":
         return gzip.GzipFile(fileobj=raw)
     if compression == "zstd":
+        return io.BufferedReader(_ZstdReader(raw), _CHUNK_BYTES)
+    return raw
+
+
+class _ZstdReader(io.RawIOBase):
+    """Zstandard frames one after another; a cut one is an EOFError (zstandard's own reader is silent)."""
+
+    # One compressed block of 4 bytes can hold 128 KiB (RFC 8878, 3.1.1.2), so this bounds what one
+    # step can unpack to 32 MiB.
+    _STEP_BYTES = 1024
+
+    def __init__(self, raw: IO[bytes]) -> None:
         import zstandard
 
-        reader = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
-        return io.BufferedReader(reader, _CHUNK_BYTES)
-    return raw
+        self._raw, self._start = raw, zstandard.ZstdDecompressor().decompressobj
+        self._frame = self._start()
+        self._fed = False
+        self._ready = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        while not self._ready:
+            data = self._frame.unused_data if self._frame.eof else self._raw.read(self._STEP_BYTES)
+            if self._frame.eof:
+                self._frame, self._fed = self._start(), False
+                data = data or self._raw.read(self._STEP_BYTES)
+            if not data:
+                if self._fed:
+                    raise EOFError
+                return 0
+            self._fed = True
+            self._ready = memoryview(self._frame.decompress(data))
+        size = min(len(buffer), len(self._ready))
+        buffer[:size] = self._ready[:size]
+        self._ready = self._ready[size:]
+        return size
 
 
 def _hash(data: bytes) -> str:
