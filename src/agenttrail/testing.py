@@ -24,6 +24,7 @@ def records(
                 source=source,
                 path=path,
                 stream=stream,
+                incarnation=stream,
                 line=number,
                 offset=offset,
                 end=end,
