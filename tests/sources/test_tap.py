@@ -1,6 +1,5 @@
 """Source `tap`: bytes pass unchanged whatever happens, and what is recorded adds up."""
 
-import base64
 import hashlib
 import itertools
 import json
@@ -20,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from agenttrail import jsontext
 from agenttrail.seams import Idle, Record, StreamEnd
 from agenttrail.sources.tap import Recorder, Relay, TapSource, open_private
 
@@ -31,7 +31,7 @@ def silent(text: str) -> None:
 
 
 def recorder(path: Path, **options: object) -> Recorder:
-    settled = {"server": "s", "report": silent, "gather_s": 0.0, **options}
+    settled = {"server": "s", "connection": "c", "report": silent, "gather_s": 0.0, **options}
     return Recorder(lambda: open_private(str(path)), **settled)  # type: ignore[arg-type]
 
 
@@ -67,10 +67,7 @@ def test_lines_come_out_as_they_were_however_they_are_cut_into_chunks(
     tap.put("c2s", b"")
     assert tap.close(10)
     found = read(path) if lines else []
-    assert [
-        base64.b64decode(str(line["base64"])) if "base64" in line else str(line["raw"]).encode()
-        for line in found
-    ] == lines
+    assert [str(line["raw"]).encode("utf-8", "surrogateescape") for line in found] == lines
     assert (tap.counts.written, tap.counts.lost) == (len(lines), 0)
 
 
@@ -80,7 +77,7 @@ def test_a_recorded_line_says_when_where_and_what(tmp_path: Path) -> None:
     tap.put("s2c", '{"ชื่อ": "สมชาย"}\r\n'.encode())
     assert tap.close(10)
     (line,) = read(path)
-    assert list(line) == ["ts", "server", "dir", "raw"]
+    assert list(line) == ["ts", "server", "conn", "dir", "raw"]
     assert (line["server"], line["dir"], line["raw"]) == ("files", "s2c", '{"ชื่อ": "สมชาย"}\r')
     assert len(str(line["ts"])) == len("2026-01-01T00:00:00.000000Z")
     moment = datetime.fromisoformat(str(line["ts"]))
@@ -112,9 +109,12 @@ def test_bytes_that_are_no_utf8_are_kept_only_where_the_recording_is_material(
         tap = recorder(tmp_path / name, exact=exact)
         tap.put("s2c", b"\xff\xfe\x00\n")
         assert tap.close(10)
-    assert read(tmp_path / "raw")[0]["base64"] == base64.b64encode(b"\xff\xfe\x00").decode()
-    assert read(tmp_path / "pipeline")[0]["raw"] == "\ufffd\ufffd\x00"
-    assert "base64" not in read(tmp_path / "pipeline")[0]
+    (exact,), (plain,) = read(tmp_path / "raw"), read(tmp_path / "pipeline")
+    assert str(exact["raw"]).encode("utf-8", "surrogateescape") == b"\xff\xfe\x00"
+    assert plain["raw"] == "\ufffd\ufffd\x00"
+    # What reads the recording for a pipeline takes lone surrogates for what they stand for.
+    data = (tmp_path / "raw").read_bytes()
+    assert jsontext.loads(data)["raw"] == "\ufffd\ufffd\x00"
 
 
 def test_a_line_over_the_limit_is_cut_and_its_length_told(tmp_path: Path) -> None:
@@ -149,7 +149,9 @@ def test_what_overflows_the_queue_is_counted_and_leaves_no_half_line(data: st.Da
         gate.wait(10)
         return writing
 
-    tap = Recorder(open_output, server="s", report=reports.append, queue_bytes=24, gather_s=0.0)
+    tap = Recorder(
+        open_output, server="s", connection="c", report=reports.append, queue_bytes=24, gather_s=0.0
+    )
     for number, chunk in enumerate(chunks):
         if number in pauses:
             gate.set()
@@ -175,7 +177,14 @@ def test_an_overflow_is_reported_once_and_recording_goes_on_after_it(tmp_path: P
         gate.wait(10)
         return open_private(str(path))
 
-    tap = Recorder(open_output, server="s", report=reports.append, queue_bytes=100, gather_s=0.0)
+    tap = Recorder(
+        open_output,
+        server="s",
+        connection="c",
+        report=reports.append,
+        queue_bytes=100,
+        gather_s=0.0,
+    )
     tap.put("c2s", b"a" * 60)
     for _ in range(5):
         tap.put("c2s", b"b" * 60 + b"\n")
@@ -193,7 +202,11 @@ def test_an_overflow_is_reported_once_and_recording_goes_on_after_it(tmp_path: P
 def test_a_full_disk_is_counted_and_reported_once_without_content() -> None:
     reports: list[str] = []
     tap = Recorder(
-        lambda: open_private("/dev/full"), server="s", report=reports.append, gather_s=0.0
+        lambda: open_private("/dev/full"),
+        server="s",
+        connection="c",
+        report=reports.append,
+        gather_s=0.0,
     )
     for _ in range(3):
         tap.put("c2s", SECRET.encode() + b"\n")
@@ -226,7 +239,7 @@ def test_the_line_that_a_failed_write_tore_does_not_spoil_the_next_one() -> None
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     reports: list[str] = []
-    tap = Recorder(lambda: writing, server="s", report=reports.append, gather_s=0.0)
+    tap = Recorder(lambda: writing, server="s", connection="c", report=reports.append, gather_s=0.0)
     tap.put("c2s", b"x" * 100_000 + b"\n")
     deadline = time.monotonic() + 10
     while not reports and time.monotonic() < deadline:
@@ -249,7 +262,7 @@ def test_an_output_that_hangs_is_given_up_after_the_time_allowed() -> None:
         gate.wait(10)
         return os.open(os.devnull, os.O_WRONLY)
 
-    tap = Recorder(open_output, server="s", report=silent, gather_s=0.0)
+    tap = Recorder(open_output, server="s", connection="c", report=silent, gather_s=0.0)
     tap.put("c2s", b"x\n")
     assert not tap.close(0.05)
     gate.set()

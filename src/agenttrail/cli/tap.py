@@ -18,6 +18,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from agenttrail.errors import AgenttrailError, UsageError
@@ -88,10 +89,12 @@ class _Tap:
         self.command = command
         self.server: str = args.server or os.path.basename(command[0])
         self.recorders: dict[str, Recorder] = {}
+        # Never the same twice: event ids rest on it, and no two sessions are one.
+        self.connection = f"{time.time_ns():x}"
         self.exit_code: int | None = None
 
     def run(self) -> int:
-        from agenttrail.sources.tap import Recorder, Relay, open_private
+        from agenttrail.sources.tap import Relay, open_private
 
         # The order matters. A fork must come before any thread; the server must inherit neither
         # blocked signals nor the pipeline's pipe; and threads must inherit the blocked signals,
@@ -110,14 +113,10 @@ class _Tap:
         signal.pthread_sigmask(signal.SIG_BLOCK, signals)
         if self.args.raw:
             say(f"recording UNMASKED traffic to {shlex.quote(self.args.raw)}")
-            self.recorders["raw"] = Recorder(
-                lambda: open_private(self.args.raw), server=self.server, report=say
-            )
+            self.recorders["raw"] = self._recorder(lambda: open_private(self.args.raw), exact=True)
         if pipeline:
             to_pipeline = pipeline[1]
-            self.recorders["pipeline"] = Recorder(
-                lambda: to_pipeline, server=self.server, report=say, exact=False
-            )
+            self.recorders["pipeline"] = self._recorder(lambda: to_pipeline, exact=False)
         recorders = tuple(self.recorders.values())
 
         def see(direction: Direction, chunk: bytes) -> None:
@@ -128,6 +127,17 @@ class _Tap:
         self.exit_code = relay.run(see)
         self._close(pipeline)
         return self.exit_code
+
+    def _recorder(self, open_output: Callable[[], int], *, exact: bool) -> Recorder:
+        from agenttrail.sources.tap import Recorder
+
+        return Recorder(
+            open_output,
+            server=self.server,
+            connection=self.connection,
+            report=say,
+            exact=exact,
+        )
 
     def _forward(self, child: subprocess.Popen[bytes], signals: list[signal.Signals]) -> None:
         """Passes signals on; one that comes when the server is over ends the wait for recording."""
@@ -188,8 +198,7 @@ class _Tap:
     def _run_pipeline(self, reading: int) -> int:
         from agenttrail.sources.tap import TapSource
 
-        # Never the same twice: event ids rest on it, and no two sessions are one.
-        source = TapSource(reading, stream=f"tap:{self.server}:{os.getppid()}:{time.time_ns()}")
+        source = TapSource(reading, stream=f"tap:{self.server}:{self.connection}")
         from agenttrail.cli._run import run_source
 
         return run_source(source, self.args)

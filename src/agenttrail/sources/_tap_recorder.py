@@ -7,7 +7,6 @@ the traffic: failures are counted in `Counts` and reported once each kind, witho
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import queue
@@ -48,7 +47,8 @@ class Recorder:
         open_output: gives the file descriptor to write to, which the recorder closes; called in
             its thread, at once, and where it failed again on every batch.
         server: the name that goes into each line.
-        exact: adds `base64`, the bytes as they were, where a line is not valid UTF-8.
+        connection: what tells this run from others of the same server in one file.
+        exact: keeps bytes that are no UTF-8, as the lone surrogates of PEP 383; else U+FFFD.
         report: takes one sentence for a human, without content; called from any thread.
     """
 
@@ -57,6 +57,7 @@ class Recorder:
         open_output: Callable[[], int],
         *,
         server: str,
+        connection: str,
         report: Callable[[str], None],
         exact: bool = True,
         queue_bytes: int = QUEUE_BYTES,
@@ -66,6 +67,7 @@ class Recorder:
         self.counts = Counts()
         self._open_output = open_output
         self._server = server
+        self._connection = connection
         self._report = report
         self._exact = exact
         self._queue_bytes = queue_bytes
@@ -183,18 +185,19 @@ class Recorder:
         record: dict[str, Any] = {
             "ts": timestamp(at_ns),
             "server": self._server,
+            "conn": self._connection,
             "dir": direction,
         }
+        ascii_only = False
         try:
             record["raw"] = data.decode("utf-8")
         except UnicodeDecodeError:
-            record["raw"] = data.decode("utf-8", "replace")
-            if self._exact:
-                record["base64"] = base64.b64encode(data).decode("ascii")
+            record["raw"] = data.decode("utf-8", "surrogateescape" if self._exact else "replace")
+            ascii_only = True  # lone surrogates must be escapes
         if line.full_bytes > len(data):
             record["bytes"] = line.full_bytes
             self.counts.cut += 1
-        text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+        text = json.dumps(record, ensure_ascii=ascii_only, separators=(",", ":"))
         return text.encode("utf-8") + b"\n"
 
     def _write(self, batch: list[bytes]) -> None:

@@ -6,11 +6,12 @@ pipeline's end: it reads those lines from a pipe. A line is one message of the s
 (MCP 2025-11-25 and 2026-07-28, Transports, stdio: messages are delimited by newlines), or a line of
 stderr, in the shape of the `mcp_wire` format:
 
-    {"ts": "2026-11-23T01:02:03.000004Z", "server": "files", "dir": "c2s", "raw": "{...}"}
+    {"ts": "2026-11-23T01:02:03.000004Z", "server": "files", "conn": "18a9…", "dir": "c2s", "raw": "{…}"}
 
-`ts` is when the line's last byte was seen (RFC 3339, UTC, microseconds). Bytes that are no UTF-8
-read U+FFFD in `raw`; in a recording meant as material (`exact`) `base64` beside it holds them as
-they were. A line longer than 64 MiB is cut and `bytes` says how long it was.
+`ts` is when the line's last byte was seen (RFC 3339, UTC, microseconds); `conn` tells one run of tap
+from another in the same file. A byte that is no UTF-8 reads U+FFFD in a pipeline; in a recording
+meant as material it is the lone surrogate (U+DC80 to U+DCFF) that PEP 383 gives it, so that no byte is
+lost. A line longer than 64 MiB is cut and `bytes` says how long it was.
 
 Promises: traffic is never changed, held back or ended by recording. What cannot be recorded is
 counted as lost. At most 64 MiB wait to be written.
