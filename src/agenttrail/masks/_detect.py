@@ -5,7 +5,8 @@ its place. What differs from stock, each because stock loses or leaks something:
 
 - the IBAN recogniser also runs with its own, case-sensitive flags: the registry's IGNORECASE makes
   it miss an IBAN with a word behind it;
-- the e-mail recogniser asks the public suffix list that ships with tldextract and no server;
+- the e-mail recogniser asks the public suffix list that ships with tldextract and no server, and
+  the path or query before an address is no part of it;
 - the Thai national id, shipped but switched off, is on, also written with dashes or spaces;
 - a recogniser that runs out of time fails the text instead of being passed over in silence;
 - phone regions are options.
@@ -54,6 +55,9 @@ _NEEDS_DIGITS = frozenset(
         "ORGANIZATION",
     ]
 )
+
+# What presidio takes into an e-mail address from the path, address or query before it.
+_BEFORE_MAIL = re.compile(r"(?:[^@]*[/?&#|])?(?:\w+=)?")
 
 
 class PresidioDetector:
@@ -166,9 +170,10 @@ class PresidioDetector:
         ):
             if result.entity_type in self.entities and result.start < result.end:
                 name = (result.recognition_metadata or {}).get("recognizer_name", "")
-                yield Finding(
-                    at + result.start, at + result.end, result.entity_type, result.score, name
-                )
+                start = result.start
+                if result.entity_type == "EMAIL_ADDRESS":
+                    start += _BEFORE_MAIL.match(text[start : result.end]).end()  # type: ignore[union-attr]
+                yield Finding(at + start, at + result.end, result.entity_type, result.score, name)
 
 
 # presidio_analyzer/conf/default.yaml: labels of the model and the entities that they are.
@@ -237,7 +242,13 @@ def _own_recognisers(language: str, regions: Sequence[str]) -> list[Any]:
 
 
 def _windows(text: str) -> Iterator[tuple[int, str]]:
-    """The text in overlapping pieces, each with its offset; nearly always one piece."""
-    step = WINDOW_CHARS - OVERLAP_CHARS
-    for at in range(0, max(len(text) - OVERLAP_CHARS, 1), step):
+    """The text in overlapping pieces that begin with a line or a word; nearly always one piece."""
+    at = 0
+    while True:
         yield at, text[at : at + WINDOW_CHARS]
+        if at + WINDOW_CHARS >= len(text):
+            return
+        at += WINDOW_CHARS - OVERLAP_CHARS
+        line = text.find("\n", at, at + OVERLAP_CHARS // 4)
+        space = line if line >= 0 else text.find(" ", at, at + OVERLAP_CHARS // 4)
+        at = space + 1 if space >= 0 else at

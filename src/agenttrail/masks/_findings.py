@@ -95,16 +95,23 @@ def _outermost(findings: list[Finding]) -> list[Finding]:
 
 def _apart(findings: list[Finding]) -> list[Finding]:
     """Two that overlap in part share the text: the higher score keeps it, the other is cut."""
-    apart: list[Finding] = []
-    for finding in findings:
-        if apart and finding.start < apart[-1].end:
-            before = apart[-1]
-            if before.score >= finding.score:
-                finding = replace(finding, start=before.end)
-            else:
-                apart[-1] = replace(before, end=finding.start)
-        apart.append(finding)
-    return apart
+    apart = sorted(findings, key=_place)
+    at = 0
+    while at < len(apart) - 1:
+        one, other = apart[at], apart[at + 1]
+        if one.end <= other.start:
+            at += 1
+            continue
+        if one.score >= other.score:
+            apart[at + 1] = replace(other, start=one.end)
+        else:
+            apart[at] = replace(one, end=other.start)
+        apart.sort(key=_place)
+    return [finding for finding in apart if finding.start < finding.end]
+
+
+def _place(finding: Finding) -> tuple[int, int]:
+    return finding.start, finding.end
 
 
 def _join_by_spaces(text: str, findings: list[Finding]) -> list[Finding]:

@@ -44,6 +44,10 @@ class Reader:
     def is_marker(self, text: str) -> bool:
         return self._marker.fullmatch(text) is not None
 
+    def size(self, text: str) -> int:
+        """Characters without markers, so that a text never grows by being masked."""
+        return len(self._marker.sub("", text) if "<" in text else text)
+
     def ask(self, text: str, mode: Mode) -> Answer | None:
         """The findings, or None where they are not known yet."""
         answer = self._known.get((text, mode))
@@ -95,17 +99,21 @@ class Reader:
 
 # Seconds, milliseconds, microseconds and nanoseconds from 2001 to 2033 as they stand in logs.
 _EPOCH = re.compile(r"1\d{9}(?:\d{3}){0,3}")
+# claude-sonnet-4-5-20250929: a version and a day behind a name.
+_DATED = re.compile(r"[\d.-]{0,8}20\d\d-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01])")
 
 
 def _is_machine_number(text: str, finding: Finding, mode: Mode) -> bool:
-    """True for a phone that is a bare run of digits where it is far more often something else.
+    """True for a phone that is far more often something else.
 
-    An epoch is no phone anywhere, unless a word beside it says so (which raises its score above
-    0.4). In a token a run of digits is a phone only where it begins with a trunk 0.
+    Never where a word beside it says phone, which raises its score above 0.4. An epoch is no phone anywhere, nor the version and day at the end of a model's name. In a token
+    a bare run of digits is a phone only where it begins with a trunk 0.
     """
     if finding.entity != "PHONE_NUMBER" or finding.score > 0.4:
         return False
-    digits = text[finding.start : finding.end]
-    if not digits.isdecimal() or text[: finding.start].endswith("+"):
+    number, before = text[finding.start : finding.end], text[: finding.start]
+    if _DATED.fullmatch(number):
+        return re.search(r"[A-Za-z0-9][-@_:]$", before) is not None
+    if not number.isdecimal() or before.endswith(("+", "%2B", "%2b")):
         return False
-    return _EPOCH.fullmatch(digits) is not None or (mode == "token" and digits[0] != "0")
+    return _EPOCH.fullmatch(number) is not None or (mode == "token" and number[0] != "0")

@@ -76,8 +76,8 @@ def readings(text: str) -> Iterator[Reading]:
     if folded.text != text:
         yield folded
     decoded = plain
-    for _ in range(_ROUNDS):
-        again = _decode(decoded)
+    for number in range(_ROUNDS):
+        again = _decode(decoded, first=number == 0)
         if again.text == decoded.text:
             break
         decoded = again
@@ -129,9 +129,9 @@ class _Folds(dict[int, str]):
 _FOLDS = _Folds()
 
 
-def _decode(reading: Reading) -> Reading:
+def _decode(reading: Reading, *, first: bool) -> Reading:
     text = reading.text
-    plus = "+" in text and "=" in text and not any(map(str.isspace, text))
+    plus = first and "+" in text and "=" in text and not any(map(str.isspace, text))
     if not plus and not _ESCAPED.search(text):
         return reading
     chars: list[str] = []

@@ -84,11 +84,14 @@ _CREDENTIALS = (
     (re.compile(r"(?i)[?&;](?:token|key|sig|signature|secret|code)=([^\s\"'&<>]{4,})"), "SECRET"),
     (re.compile(r"(?i)\b(?:user|login)_?(?:id|name)=([^\s\"'&,;<>]{1,128})"), "USER_ID"),
 )  # fmt: skip
-# Domains that the public suffix list does not know, so that Presidio passes over them: RFC 2606,
-# RFC 6762 appendix G, and .internal (ICANN, 2024).
-_INNER_MAIL = re.compile(
-    r"(?<![\w.%+-])[\w.%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){0,8}"
-    r"(?:localhost|localdomain|local|lan|internal|intranet|corp|home|private|test|invalid|example)(?![\w-]|\.\w)"
+# Presidio takes the slashes of a path or an address before an e-mail address as part of it and then
+# refuses the whole, and passes over domains that the public suffix list does not know (.corp,
+# .local). The endings are files and systemd units, as in logo@2x.png.
+_MAIL = re.compile(
+    r"(?<![A-Za-z0-9_.%+-])[A-Za-z0-9_.!$*+~'-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){0,8}"
+    r"(?:localhost|[A-Za-z0-9-]{1,63}\.(?!(?:png|jpe?g|gif|svg|webp|css|m?js|tsx?|json|map|py|md"
+    r"|service|socket|target|timer|slice|mount|scope)(?![\w-]))(?:[A-Za-z]{2,24}|xn--[A-Za-z0-9-]{2,59})"
+    r"|corp|home|internal|intranet|lan|local|localdomain|private)(?![\w-]|\.[A-Za-z0-9])"
 )
 
 
@@ -100,10 +103,10 @@ def kind_of(key: str) -> str | None:
 
 
 def rule_findings(text: str) -> Iterator[Finding]:
-    """Credentials, home folders and e-mail addresses of inner domains in a text."""
+    """Credentials, home folders and e-mail addresses in a text."""
     if "@" in text:
-        for match in _INNER_MAIL.finditer(text):
-            yield Finding(*match.span(), "EMAIL_ADDRESS", 0.8, "inner_mail")
+        for match in _MAIL.finditer(text):
+            yield Finding(*match.span(), "EMAIL_ADDRESS", 0.8, "mail")
     if "home" in text or "Users" in text or "Settings" in text:
         for match in _HOME.finditer(text):
             if match.group(1).lower() not in _NOBODY:

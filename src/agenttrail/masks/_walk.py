@@ -136,9 +136,10 @@ class Walk:
 
     def words(self, value: str, mode: Mode) -> str:
         """A string masked as nothing but text."""
-        self._chars_left -= len(value)
-        if len(value) > self._max_text_chars or self._chars_left < 0:
+        size = self._reader.size(value)
+        if size > min(self._max_text_chars, self._chars_left):
             return self.whole("TEXT_TOO_LONG", "size")
+        self._chars_left -= size
         for _ in range(_ROUNDS):
             findings = self._reader.ask(value, mode)
             if not findings:

@@ -1,0 +1,158 @@
+"""What is found in a string, and what looks like it and stays."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    "value, expected",
+    [
+        ("write to somchai@example.co.th today", "write to <EMAIL_ADDRESS> today"),
+        ("root@db.corp is full", "<EMAIL_ADDRESS> is full"),
+        ("card 4111 1111 1111 1111 declined", "card <CREDIT_CARD> declined"),
+        ("4111111111111111", "<CREDIT_CARD>"),
+        ("report_4111111111111111.pdf", "report_<CREDIT_CARD>.pdf"),
+        ("pay ES9121000418450200051332 before Friday", "pay <IBAN_CODE> before Friday"),
+        ("pay gb29nwbk60161331926819 now", "pay <IBAN_CODE> now"),
+        ("peer 192.168.1.20 reset", "peer <IP_ADDRESS> reset"),
+        ("peer 2001:db8::8a2e:370:7334 reset", "peer <IP_ADDRESS> reset"),
+        ("ssn 219-09-9999", "ssn <US_SSN>"),
+        ("ring +66 81 234 5678", "ring <PHONE_NUMBER>"),
+        ("ring 081-234-5678", "ring <PHONE_NUMBER>"),
+        ("ring +81 90-1234-5678", "ring <PHONE_NUMBER>"),
+        ("ring +856 20 5555 1234", "ring <PHONE_NUMBER>"),
+        ("ring (212) 555-0123", "ring <PHONE_NUMBER>"),
+        ("1-1017-00207-36-6", "<TH_TNIN>"),
+        ("1101700207366", "<TH_TNIN>"),
+        ("nic 00:1b:44:11:3a:b7", "nic <MAC_ADDRESS>"),
+        ("Hello John Smith from Bangkok", "Hello <PERSON> from <LOCATION>"),
+        ("her passport number is A12345678", "her passport number is <US_PASSPORT>"),
+    ],
+)
+def test_personal_data_becomes_its_kind(text, value, expected):
+    assert text(value) == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "0af7651916cd43dd8448eb211c80319c",  # a trace id
+        "3f2504e0-4f89-11d3-9a0c-0305e82c3301",  # a UUID
+        "01ARZ3NDEKTSV4RRFFQ69G5FAV",  # a ULID
+        "toolu_01A09q90qw90lq917835lq9",
+        "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "2026-11-23T01:02:03.123456789+07:00",
+        "2026-11-23",
+        "1732350000",  # seconds since 1970
+        "1732350000123",
+        "took 1732350000123 ms to finish",
+        "v2.13.0-beta.1",
+        "3.11.9",
+        "claude-sonnet-4-5-20250929",
+        "read_text_file",
+        "notifications/tools/list_changed",
+        "application/json",
+        "order A-1042 has 3 items",
+        "exit code 127",
+        "4111111111111112",  # a card but for its check digit
+        "1101700207367",  # a Thai id but for its check digit
+        "/usr/lib/python3.11/site-packages/mcp/server.py",
+        "/home/runner/work/app",
+        "@modelcontextprotocol/server-filesystem@2025.8.21",
+        "The file was not found",
+        "logo@2x.png",
+        "getty@tty1.service",
+        "true",
+        "",
+        " ",
+    ],
+)
+def test_what_only_looks_personal_stays(text, value):
+    assert text(value) == value
+
+
+@pytest.mark.parametrize(
+    "value, expected",
+    [
+        ("อีเมลsomchai@example.co.thครับ", "อีเมล<EMAIL_ADDRESS>ครับ"),
+        ("メールはtaro@example.comです", "メールは<EMAIL_ADDRESS>です"),
+        ("ອີເມວnoy@example.comເດີ", "ອີເມວ<EMAIL_ADDRESS>ເດີ"),
+        ("เลข1101700207366ครับ", "เลข<TH_TNIN>ครับ"),
+        ("เลข๑๑๐๑๗๐๐๒๐๗๓๖๖ครับ", "เลข<TH_TNIN>ครับ"),
+        ("IPは192.168.1.20です", "IPは<IP_ADDRESS>です"),
+        ("カード4111111111111111です", "カード<CREDIT_CARD>です"),
+        ("４１１１１１１１１１１１１１１１", "<CREDIT_CARD>"),
+        ("ｔａｒｏ＠ｅｘａｍｐｌｅ．ｃｏｍ", "<EMAIL_ADDRESS>"),
+        ("โทร๐๘๑-๒๓๔-๕๖๗๘ค่ะ", "โทร<PHONE_NUMBER>ค่ะ"),
+        ("taro\u200b@example\u200b.com", "<EMAIL_ADDRESS>"),
+    ],
+)
+def test_patterns_are_found_in_scripts_without_spaces(text, value, expected):
+    assert text(value) == expected
+
+
+@pytest.mark.parametrize(
+    "value, expected",
+    [
+        ("file:///home/alice/notes.txt", "file:///home/<USER_NAME>/notes.txt"),
+        ("/Users/Somchai Jaidee/Documents/a.pdf", "/Users/<USER_NAME>/Documents/a.pdf"),
+        (r"C:\Users\alice\AppData", r"C:\Users\<USER_NAME>\AppData"),
+        ("/home/alice", "/home/<USER_NAME>"),
+        ("/srv/mail/bob@example.com/inbox", "/srv/mail/<EMAIL_ADDRESS>/inbox"),
+        ("https://api.example.com/u?mail=bob%40example.com&n=1", "https://api.example.com/u?mail=<EMAIL_ADDRESS>&n=1"),
+        ("https://api.example.com/u?tel=%2B66812345678", "https://api.example.com/u?tel=<PHONE_NUMBER>"),
+        ("https://x.example/%E0%B8%81bob%2540example.com", "https://x.example/<EMAIL_ADDRESS>"),
+        ("postgres://svc:hunter22@db:5432/app", "postgres://<CREDENTIALS>@db:5432/app"),
+        ("https://api.example.com/users/John%20Smith/orders", "https://api.example.com/users/<PERSON>/orders"),
+        ("GET /x\nAuthorization: Bearer abc.def-123\nHost: a", "GET /x\nAuthorization: <SECRET>\nHost: a"),
+        ("curl -H 'Cookie: sid=38afes7a8; u=2'", "curl -H 'Cookie: <SECRET>'"),
+        ("login with password=hunter22 failed", "login with password=<SECRET> failed"),
+        (r"body {\"mail\":\"bob\u0040example.com\"", r"body {\"mail\":\"<EMAIL_ADDRESS>\""),
+        ("&lt;bob&#64;example.com&gt;", "&lt;<EMAIL_ADDRESS>&gt;"),
+    ],
+)  # fmt: skip
+def test_addresses_paths_headers_and_escapes_are_searched(text, value, expected):
+    assert text(value) == expected
+
+
+@pytest.mark.parametrize("depth", range(4))
+def test_json_in_strings_is_masked_at_every_depth_and_stays_json(text, depth):
+    value = {"to": ["bob@example.com", 12345678901234567890123], "n": 1}
+    expected = {"to": ["<EMAIL_ADDRESS>", 12345678901234567890123], "n": 1}
+    for _ in range(depth + 1):
+        value, expected = (json.dumps(v, separators=(",", ":")) for v in (value, expected))
+    assert text(value) == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    ['{"a": 1.10, "b":  [ ] }', "[1e400, 123456789012345678901234567890]", '"plain"', '{"a": 1'],
+)
+def test_json_in_a_string_without_a_finding_stays_byte_for_byte(text, value):
+    assert text(value) == value
+
+
+def test_numbers_beside_a_finding_in_a_json_string_keep_their_digits(text):
+    value = '{"m":"bob@example.com","x":1.10,"y":1e400,"z":123456789012345678901234567890}'
+    assert text(value) == value.replace("bob@example.com", "<EMAIL_ADDRESS>")
+
+
+def test_a_key_written_twice_hides_nothing(text):
+    assert "bob@example.com" not in text('{"a":"bob@example.com","a":1}')
+
+
+def test_a_header_value_in_base64_is_read(text):
+    assert text("=?base64?4LiE4Li44LiTIGJvYkBleGFtcGxlLmNvbQ==?=") == "คุณ <EMAIL_ADDRESS>"
+    assert text("=?base64?4Liq4Lin4Lix4Liq4LiU4Li1?=") == "=?base64?4Liq4Lin4Lix4Liq4LiU4Li1?="
+
+
+def test_a_lone_surrogate_does_not_hide_its_neighbours(text):
+    assert text("\ud800 bob@example.com") == "\ufffd <EMAIL_ADDRESS>"
+
+
+def test_a_long_text_is_searched_to_its_end(text):
+    filler = "the quick brown fox jumps over the lazy dog\n" * 1000
+    assert text(filler + "bob@example.com") == filler + "<EMAIL_ADDRESS>"
