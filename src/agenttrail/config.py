@@ -218,7 +218,7 @@ class _Decoder:
                 return None
             if all(dataclasses.is_dataclass(c) for c in choices):
                 return self.component(node, {str(c.type): c for c in choices}, where)
-            return self.value(node, choices[0], where) if len(choices) == 1 else self.scalar(node, tuple(choices), where)  # fmt: skip
+            return self._value(node, _bare(choices[0]), where) if len(choices) == 1 else self.scalar(node, tuple(choices), where)  # fmt: skip
         if dataclasses.is_dataclass(hint):
             if hasattr(hint, "type") and isinstance(hint.type, str):
                 return self.component(node, {hint.type: hint}, where)

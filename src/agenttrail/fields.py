@@ -1072,7 +1072,7 @@ SOURCE_TRUNCATED = _field(
 SOURCE_ERROR = _field(
     "agenttrail.source.error",
     "keyword",
-    "Why a line could not be read: not_json, not_utf8, too_long, unknown_shape, …",
+    "Why a line could not be read: not_json, not_utf8, too_long, bad_type and the like.",
     _OWN,
     shape=WORD,
     envelope=True,

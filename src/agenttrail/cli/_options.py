@@ -1,17 +1,19 @@
-"""Command-line options that several verbs share, and the pipeline they stand for."""
+"""Command-line options that several verbs share, and the pipeline they stand for.
+
+The components are imported where they are needed: every `--help` passes through here.
+"""
 
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING, Any
 
-from agenttrail import config
-from agenttrail.config import DeliveryOptions, PipelineOptions
 from agenttrail.errors import UsageError
-from agenttrail.sinks.elasticsearch import ElasticsearchOptions
-from agenttrail.sinks.jsonl import JsonlOptions
-from agenttrail.sinks.otlp import OtlpOptions
-from agenttrail.sources.file import FileOptions
-from agenttrail.sources.stdin import StdinOptions
+
+if TYPE_CHECKING:
+    from agenttrail.config import PipelineOptions
+    from agenttrail.sinks import SinkOptions
+    from agenttrail.sources import SourceOptions
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
@@ -32,12 +34,14 @@ def add_format(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def component(stage: str, name: str) -> config.Any:
+def component(stage: str, name: str) -> Any:
     """The default options of a component that needs none.
 
     Raises:
         UsageError: there is no such component, or it needs options.
     """
+    from agenttrail import config
+
     known = config.members(config.STAGES[stage])
     if name not in known:
         raise UsageError(
@@ -51,9 +55,13 @@ def component(stage: str, name: str) -> config.Any:
         ) from None
 
 
-def sinks(arguments: argparse.Namespace, *, append: bool) -> tuple[config.SinkOptions, ...]:
+def sinks(arguments: argparse.Namespace, *, append: bool) -> tuple[SinkOptions, ...]:
     """What the output options say; standard output where they say nothing."""
-    made: list[config.SinkOptions] = []
+    from agenttrail.sinks.elasticsearch import ElasticsearchOptions
+    from agenttrail.sinks.jsonl import JsonlOptions
+    from agenttrail.sinks.otlp import OtlpOptions
+
+    made: list[SinkOptions] = []
     if arguments.output is not None:
         mode = "append" if append or arguments.output == "-" else "replace"
         made.append(JsonlOptions(path=arguments.output, mode=mode))  # type: ignore[arg-type]
@@ -71,6 +79,10 @@ def pipeline(arguments: argparse.Namespace) -> PipelineOptions:
         UsageError: options that do not go together.
         ConfigError: the file's problems.
     """
+    from agenttrail import config
+    from agenttrail.sources.file import FileOptions
+    from agenttrail.sources.stdin import StdinOptions
+
     given = [
         name for name in ("input", "output", "elasticsearch", "otlp", "follow", "checkpoint")
         if getattr(arguments, name, None)
@@ -84,7 +96,7 @@ def pipeline(arguments: argparse.Namespace) -> PipelineOptions:
     follow, checkpoint = arguments.follow, arguments.checkpoint
     if follow and not checkpoint:
         raise UsageError("--follow needs --checkpoint FILE", hint="a restart would read all again")
-    source: config.SourceOptions
+    source: SourceOptions
     if arguments.input == ["-"]:
         if follow or checkpoint:
             raise UsageError("--follow and --checkpoint have no effect on standard input")
@@ -93,8 +105,8 @@ def pipeline(arguments: argparse.Namespace) -> PipelineOptions:
         raise UsageError("--input - stands alone")
     else:
         source = FileOptions(paths=tuple(arguments.input), follow=follow, checkpoint=checkpoint)
-    return PipelineOptions(
+    return config.PipelineOptions(
         sources=(source,), format=component("format", arguments.format),
         sinks=sinks(arguments, append=bool(checkpoint)),
-        delivery=DeliveryOptions(retry_for_s=None if follow else 300.0),
+        delivery=config.DeliveryOptions(retry_for_s=None if follow else 300.0),
     )  # fmt: skip

@@ -1,21 +1,7 @@
-"""Stage 2: meaning. A format makes events of records; the same records give the same events."""
+"""Stage 5: bytes out. A sink delivers masked events, or says exactly what it could not deliver."""
 
-from agenttrail.formats.agenttrail import AgenttrailOptions
-from agenttrail.formats.auto import AutoOptions
-from agenttrail.formats.claude_code import ClaudeCodeOptions
-from agenttrail.formats.claude_desktop import ClaudeDesktopOptions
-from agenttrail.formats.codex import CodexOptions
-from agenttrail.formats.jsonl import JsonlOptions
-from agenttrail.formats.mcp_jsonrpc import McpJsonrpcOptions
-from agenttrail.formats.mcp_wire import McpWireOptions
+from agenttrail.sinks.elasticsearch import ElasticsearchOptions
+from agenttrail.sinks.jsonl import JsonlOptions
+from agenttrail.sinks.otlp import OtlpOptions
 
-FormatOptions = (
-    AutoOptions
-    | AgenttrailOptions
-    | ClaudeCodeOptions
-    | ClaudeDesktopOptions
-    | CodexOptions
-    | JsonlOptions
-    | McpJsonrpcOptions
-    | McpWireOptions
-)
+SinkOptions = ElasticsearchOptions | JsonlOptions | OtlpOptions
