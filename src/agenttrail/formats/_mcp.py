@@ -73,10 +73,12 @@ def is_request(method: str) -> bool:
     return not method.startswith("notifications/")
 
 
-def fits(method: str, message: Mapping[str, Any]) -> bool:
-    """Whether a response looks like an answer to this method."""
+def likeness(method: str, message: Mapping[str, Any]) -> int:
+    """How many marks of an answer to this method a response bears."""
     result = message.get("result")
-    return isinstance(result, dict) and any(key in result for key in _RESULT_KEYS.get(method, ()))
+    if not isinstance(result, dict):
+        return 0
+    return sum(key in result for key in _RESULT_KEYS.get(method, ()))
 
 
 def as_object(value: Any) -> dict[str, Any]:

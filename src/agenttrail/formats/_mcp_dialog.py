@@ -19,6 +19,8 @@ from typing import Any, Literal
 
 from agenttrail import fields as f
 from agenttrail.formats import _event, _jsonrpc, _mcp
+from agenttrail.formats import _mcp_carrier as _carrier
+from agenttrail.formats._mcp_carrier import Carrier
 from agenttrail.seams import Event, Record
 
 PENDING_BYTES = 64_000_000
@@ -37,31 +39,6 @@ _LEARNT = (
 # used twice in a session, so the session is another one), "oldest" keeps both, first answer to the
 # oldest (several processes of a server write to one log), "any" keeps both and looks at the answer.
 Reuse = Literal["newest", "oldest", "any"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Carrier:
-    """What is known of a message besides itself."""
-
-    records: tuple[Record, ...]  # the line it stands on first, then lines that belong to it
-    time: str  # RFC 3339 in UTC
-    time_source: Literal["log", "neighbour", "read"]
-    direction: Literal["c2s", "s2c"] | None = None
-    server: str | None = None  # as the log names it
-    connection: str = ""  # tells connections to one server apart
-    session: str | None = None
-    exchange: str | None = None  # HTTP exchange that it was part of
-    fields: Mapping[str, Any] = field(default_factory=dict)  # transport and the like
-    headers: Mapping[str, Any] = field(default_factory=dict)
-    extra: Mapping[str, Any] = field(default_factory=dict)  # of the line, read by nobody
-    cut: bool = False
-    part: str = ""
-
-    def with_part(self, part: str) -> Carrier:
-        return _with(self, part=part)
-
-    def as_cut(self) -> Carrier:
-        return _with(self, cut=True)
 
 
 @dataclass(slots=True)
@@ -111,7 +88,7 @@ class Dialog:
             for number, member in enumerate(value):
                 part = f"{carrier.part}.{number}" if carrier.part else str(number)
                 cut = carrier.cut and number == len(value) - 1
-                events += self._one(_with(carrier, part=part, cut=cut), member)
+                events += self._one(_carrier.with_changes(carrier, part=part, cut=cut), member)
             return events
         return self._one(carrier, value)
 
@@ -173,7 +150,9 @@ class Dialog:
     def _request(self, carrier: Carrier, message: Mapping[str, Any]) -> list[Event]:
         method = message["method"]
         if carrier.direction is None:
-            carrier = _with(carrier, direction=_mcp.direction_of(method, request=True))
+            carrier = _carrier.with_changes(
+                carrier, direction=_mcp.direction_of(method, request=True)
+            )
         released: list[Event] = []
         if (
             method == "initialize"
@@ -234,15 +213,17 @@ class Dialog:
     def _ended(
         self, pending: _Pending, carrier: Carrier, error_type: str, reason: str | None
     ) -> Event:
-        fields = self._of(pending) | _http(pending.carrier, carrier)
+        fields = self._of(pending) | _carrier.http_fields(pending.carrier, carrier)
         fields[f.EVENT_OUTCOME] = "failure"
         fields[f.ERROR_TYPE] = error_type
         fields[f.EVENT_REASON] = reason
-        fields[f.EVENT_DURATION] = _duration(pending.carrier, carrier)
+        fields[f.EVENT_DURATION] = _carrier.duration(pending.carrier, carrier)
         kinds = _mcp.event_type(pending.method, fields, answered=True)
-        records = _joined(pending.carrier.records, carrier.records)
-        part = _part(pending.carrier, carrier)
-        return self._make(records, _with(pending.carrier, part=part), fields, type=kinds)
+        records = _carrier.joined(pending.carrier.records, carrier.records)
+        part = _carrier.part_of(pending.carrier, carrier)
+        return self._make(
+            records, _carrier.with_changes(pending.carrier, part=part), fields, type=kinds
+        )
 
     # --- responses -------------------------------------------------------------------------------
     def _response(self, carrier: Carrier, message: Mapping[str, Any]) -> Event:
@@ -255,20 +236,21 @@ class Dialog:
         if pending.method == "tools/list":
             self._learn_tools(pending, message.get("result"))
         fields = self._of(pending)
-        _merge(fields, answer)
-        fields.update(_http(pending.carrier, carrier))
+        _carrier.merge(fields, answer)
+        fields.update(_carrier.http_fields(pending.carrier, carrier))
         fields[f.MCP_SESSION_ID] = pending.carrier.session or carrier.session
-        fields[f.EVENT_DURATION] = _duration(pending.carrier, carrier)
-        _leftovers(fields, "response", message)
+        fields[f.EVENT_DURATION] = _carrier.duration(pending.carrier, carrier)
+        _carrier.leftovers(fields, "response", message)
         if carrier.extra:
-            _raw(fields, "response_line", dict(carrier.extra))
+            _carrier.keep_raw(fields, "response_line", dict(carrier.extra))
         kinds = _mcp.event_type(pending.method, fields, answered=True)
-        both = _with(
+        both = _carrier.with_changes(
             pending.carrier,
-            part=_part(pending.carrier, carrier),
+            part=_carrier.part_of(pending.carrier, carrier),
             cut=pending.carrier.cut or carrier.cut,
+            gap=pending.carrier.gap or carrier.gap,
         )
-        records = _joined(pending.carrier.records, carrier.records)
+        records = _carrier.joined(pending.carrier.records, carrier.records)
         return self._make(records, both, fields, type=kinds)
 
     def _find(self, carrier: Carrier, message: Mapping[str, Any]) -> int | None:
@@ -282,8 +264,7 @@ class Dialog:
         if not numbers:
             return None
         if self._reuse == "any":
-            shaped = [n for n in numbers if _mcp.fits(self._pending[n].method, message)]
-            return max(shaped or numbers)
+            return max(numbers, key=lambda n: (_mcp.likeness(self._pending[n].method, message), n))
         carriers = {number: self._pending[number].carrier for number in numbers}
         if carrier.exchange is not None:
             same = [n for n in numbers if carriers[n].exchange == carrier.exchange]
@@ -305,12 +286,12 @@ class Dialog:
             f.EVENT_ACTION: "response",
             f.MCP_MESSAGE_TYPE: "response",
             f.MCP_DIRECTION: carrier.direction,
-            **_id_fields(message),
+            **_carrier.id_fields(message),
             **late,
         }
-        _merge(fields, answer)
-        fields.update(_http(None, carrier))
-        _leftovers(fields, "response", message)
+        _carrier.merge(fields, answer)
+        fields.update(_carrier.http_fields(None, carrier))
+        _carrier.leftovers(fields, "response", message)
         return self._make(carrier.records, carrier, fields, type=("info",))
 
     def _late(self, carrier: Carrier, message: Mapping[str, Any]) -> dict[str, Any]:
@@ -325,7 +306,9 @@ class Dialog:
     def _notification(self, carrier: Carrier, message: Mapping[str, Any]) -> list[Event]:
         method = message["method"]
         if carrier.direction is None:
-            carrier = _with(carrier, direction=_mcp.direction_of(method, request=False))
+            carrier = _carrier.with_changes(
+                carrier, direction=_mcp.direction_of(method, request=False)
+            )
         peer = self._peer(carrier)
         told = _mcp.of_request(method, message.get("params"))
         self._learn(peer, carrier, told, of_session=False)
@@ -338,8 +321,8 @@ class Dialog:
         }
         if carrier.server is not None:
             fields[f.MCP_SERVER_NAME] = carrier.server
-        fields.update(_http(carrier, None))
-        _leftovers(fields, "request", message)
+        fields.update(_carrier.http_fields(carrier, None))
+        _carrier.leftovers(fields, "request", message)
         events = [self._make(carrier.records, carrier, fields, type=("info",))]
         if method == "notifications/cancelled":
             events += self._cancel(carrier, message.get("params"))
@@ -379,10 +362,10 @@ class Dialog:
             f.SOURCE_ERROR: "truncated" if carrier.cut else "unknown_shape",
         }
         if isinstance(value, dict):
-            fields.update(_id_fields(value))
+            fields.update(_carrier.id_fields(value))
             if carrier.cut and _mcp.text_or_none(value.get("method")):
                 fields[f.MCP_METHOD] = value["method"]
-        _raw(fields, "message", value)
+        _carrier.keep_raw(fields, "message", value)
         return self._make(
             carrier.records, carrier, fields, type=("info",), kind="pipeline_error"
         )  # fmt: skip
@@ -440,14 +423,14 @@ class Dialog:
         fields = self._around(carrier, pending.peer)
         fields[f.MCP_MESSAGE_TYPE] = "request"
         fields[f.MCP_DIRECTION] = carrier.direction
-        fields.update(_id_fields(pending.message))
+        fields.update(_carrier.id_fields(pending.message))
         fields.update({k: v for k, v in pending.fields.items() if v is not None})
         fields[f.EVENT_ACTION] = fields.get(f.OPERATION_NAME, pending.method)
         if pending.method == "tools/call":
             fields.update(pending.peer.tools.get(fields.get(f.TOOL_NAME, ""), {}))
         if carrier.headers:
             fields[f.MCP_HEADERS] = dict(carrier.headers)
-        _leftovers(fields, "request", pending.message)
+        _carrier.leftovers(fields, "request", pending.message)
         return fields
 
     def _make(
@@ -464,123 +447,14 @@ class Dialog:
         if carrier.server is not None:
             fields[f.MCP_SERVER_NAME] = carrier.server
         if carrier.extra:
-            _raw(fields, "line", dict(carrier.extra))
-        if carrier.cut:
+            _carrier.keep_raw(fields, "line", dict(carrier.extra))
+        if carrier.cut or carrier.gap:
             fields[f.SOURCE_TRUNCATED] = True
         return _event.make(
             self._format, fields, *records, part=carrier.part, kind=kind, type=type
         )  # fmt: skip
 
 
-def unreadable(format_id: str, record: Record, error: str, *, neighbour: str | None) -> Event:
-    """The event of a line that is not what its format expects, without a requestState in it.
-
-    Args:
-        format_id: stands in the event.
-        record: the line.
-        error: a short constant such as "not_json".
-        neighbour: the time of the line before, if there is one.
-    """
-    event = _event.unreadable(
-        format_id,
-        record,
-        error,
-        timestamp=neighbour or record.time,
-        time="neighbour" if neighbour else "read",
-    )
-    text = event.fields[f.SOURCE_RAW]["value"]
-    return Event({**event.fields, f.SOURCE_RAW: {"value": _mcp.without_state(text)}}, event.origins)
-
-
-def _with(carrier: Carrier, **changes: Any) -> Carrier:
-    # dataclasses.replace() costs five times as much, on every message.
-    made = object.__new__(Carrier)
-    for name in Carrier.__slots__:
-        value = changes[name] if name in changes else getattr(carrier, name)
-        object.__setattr__(made, name, value)
-    return made
-
-
 def _same(old: Carrier, new: Carrier, reuse: Reuse) -> bool:
     """Whether two requests of one key cannot both be open."""
     return reuse == "any" or (old.session, old.exchange) == (new.session, new.exchange)
-
-
-def _id_fields(message: Mapping[str, Any]) -> dict[str, Any]:
-    key = _jsonrpc.id_key(message.get("id"))
-    if key is None:
-        return {f.JSONRPC_ID_TYPE: "null"} if "id" in message else {}
-    if key[0] == "other":
-        return {}
-    return {f.JSONRPC_REQUEST_ID: key[1], f.JSONRPC_ID_TYPE: key[0]}
-
-
-def _merge(fields: dict[str, Any], answer: Mapping[str, Any]) -> None:
-    """Adds what a response says; of two request states the later wins, the earlier is kept."""
-    before = fields.get(f.MCP_REQUEST_STATE_HASH)
-    meta = answer.get(_mcp.RESULT_META)
-    fields.update(
-        (name, value)
-        for name, value in answer.items()
-        if value is not None and name != _mcp.RESULT_META
-    )
-    kept: dict[str, Any] = {}
-    if meta:
-        kept["result"] = meta
-    if before is not None and fields[f.MCP_REQUEST_STATE_HASH] != before:
-        kept["requestStateHash"] = before
-    if kept:
-        fields[f.MCP_META] = {**fields.get(f.MCP_META, {}), **kept}
-
-
-def _leftovers(fields: dict[str, Any], side: str, message: Mapping[str, Any]) -> None:
-    """Members of the envelope that have no field: kept under source.raw."""
-    version = message.get("jsonrpc")
-    if isinstance(version, str) and version not in ("2.0", ""):
-        fields[f.JSONRPC_VERSION] = version
-    known = ("jsonrpc", "id", "method", "params", "result", "error")
-    left = {key: item for key, item in message.items() if key not in known}
-    key = _jsonrpc.id_key(message.get("id"))
-    if key is not None and key[0] == "other":
-        left["id"] = message["id"]
-    if side == "request" and ("result" in message or "error" in message):
-        left.update((k, message[k]) for k in ("result", "error") if k in message)
-    if side == "response" and "params" in message:
-        left["params"] = message["params"]
-    if left:
-        _raw(fields, side, left)
-
-
-def _raw(fields: dict[str, Any], name: str, value: Any) -> None:
-    kept = _mcp.without_states(_mcp.without_blobs(value))
-    fields[f.SOURCE_RAW] = {**fields.get(f.SOURCE_RAW, {}), name: kept}
-
-
-def _http(request: Carrier | None, response: Carrier | None) -> dict[str, Any]:
-    """Headers of both sides, those of the response under `response`, and the HTTP status."""
-    headers = dict(request.headers) if request is not None else {}
-    fields: dict[str, Any] = {}
-    if response is not None:
-        if response.headers:
-            headers["response"] = dict(response.headers)
-        if f.HTTP_STATUS in response.fields:
-            fields[f.HTTP_STATUS] = response.fields[f.HTTP_STATUS]
-    if headers:
-        fields[f.MCP_HEADERS] = headers
-    return fields
-
-
-def _joined(first: tuple[Record, ...], last: tuple[Record, ...]) -> tuple[Record, ...]:
-    return tuple(dict.fromkeys(first + last))
-
-
-def _part(request: Carrier, response: Carrier) -> str:
-    if not request.part and not response.part:
-        return ""
-    return f"{request.part}-{response.part}"
-
-
-def _duration(request: Carrier, response: Carrier) -> int | None:
-    if request.time_source != "log" or response.time_source != "log":
-        return None
-    return _event.nanoseconds(request.time, response.time)

@@ -36,8 +36,8 @@ from agenttrail import fields as f
 from agenttrail import jsontext
 from agenttrail.errors import OptionError
 from agenttrail.formats import _event, _jsonrpc
-from agenttrail.formats import _mcp_dialog as _dialog
-from agenttrail.formats._mcp_dialog import Carrier, Dialog
+from agenttrail.formats._mcp_carrier import Carrier, unreadable
+from agenttrail.formats._mcp_dialog import Dialog
 from agenttrail.seams import Drop, Event, Record
 
 _DIRECTIONS = ("c2s", "s2c", "stderr")
@@ -90,7 +90,7 @@ class McpWireFormat:
         line, cut = _read(record.data)
         if not isinstance(line, dict) or not _is_wire(line):
             error = "unknown_shape" if line is not None and not cut else "not_json"
-            return [_dialog.unreadable("mcp_wire", record, error, neighbour=stream.time)]
+            return [unreadable("mcp_wire", record, error, neighbour=stream.time)]
         carrier = _carrier(record, line, stream, cut=cut or record.truncated)
         if not any(key in line for key in ("raw", "msg")):
             return _bare(carrier, line, stream)
