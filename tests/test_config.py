@@ -1,5 +1,6 @@
 """Configuration: all problems at once, each with file:line, what is known and what was meant."""
 
+import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agenttrail import config
-from agenttrail.errors import AgenttrailError, ConfigError
+from agenttrail.errors import ConfigError
 
 GOOD = """
 sources:
@@ -124,10 +125,8 @@ def test_a_file_that_cannot_be_read_is_a_configuration_error(
 @settings(max_examples=300, deadline=None)
 def test_any_text_is_options_or_a_configuration_error(text: str) -> None:
     """Never a traceback."""
-    try:
+    with contextlib.suppress(ConfigError):
         config.loads(text, environment={})
-    except AgenttrailError as error:
-        assert error.exit_code == 2
 
 
 def test_the_schema_for_editors_takes_what_the_decoder_takes() -> None:

@@ -220,9 +220,10 @@ class _Decoder:
                 return self.component(node, {str(c.type): c for c in choices}, where)
             return self._value(node, _bare(choices[0]), where) if len(choices) == 1 else self.scalar(node, tuple(choices), where)  # fmt: skip
         if dataclasses.is_dataclass(hint):
-            if hasattr(hint, "type") and isinstance(hint.type, str):
-                return self.component(node, {hint.type: hint}, where)
-            return self.options(node, hint, where)
+            cls = typing.cast(type[Any], hint)
+            if isinstance(getattr(cls, "type", None), str):
+                return self.component(node, {cls.type: cls}, where)
+            return self.options(node, cls, where)
         if origin is tuple:
             if not isinstance(node, yaml.SequenceNode):
                 return self.problem(node, where, f"a list is needed, not {_kind(node)}", "write: [value]")  # fmt: skip
@@ -320,7 +321,8 @@ class _Decoder:
                     "set it, or give a default: ${" + missing[0] + ":-value}",
                 )  # fmt: skip
             text = _VARIABLE.sub(lambda m: self.environment.get(m[1], m[2] or ""), text)
-            tag = "str" if str in kinds else yaml.SafeLoader("").resolve(yaml.ScalarNode, text, (True, False)).rsplit(":", 1)[-1]  # fmt: skip
+            plain = yaml.compose(text, Loader=yaml.SafeLoader) if str not in kinds else None
+            tag = plain.tag.rsplit(":", 1)[-1] if plain is not None else "str"
         readers: dict[type[Any], tuple[tuple[str, ...], Callable[[str], Any]]] = {
             str: (("str", "timestamp"), str),
             int: (("int",), lambda t: int(t.replace("_", ""), 0)),

@@ -40,6 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     from agenttrail import config
     from agenttrail.cli._options import component
     from agenttrail.formats.auto import AutoOptions
+    from agenttrail.masks.presidio import PresidioOptions
 
     if arguments.events < 1:
         raise UsageError("--events must be at least 1")
@@ -49,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         options = config.load(arguments.config)
         form, enrichers, mask = options.format, options.enrichers, options.mask
     else:
-        form, enrichers, mask = component("format", arguments.format), (), config.PresidioOptions()
+        form, enrichers, mask = component("format", arguments.format), (), PresidioOptions()
 
     def chosen(path: str, name: str, reason: str) -> None:
         sys.stderr.write(f"{path}: read as {name or 'nothing known'} ({reason})\n")

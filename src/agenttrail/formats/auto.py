@@ -88,7 +88,9 @@ class AutoFormat:
         made: list[Event | Dropped] = []
         for record in records:
             try:
-                made.extend(chosen(record) if chosen else [Dropped(record, _UNKNOWN)])
+                if chosen is None:
+                    raise Drop(_UNKNOWN if record.data.strip() else "blank")
+                made.extend(chosen(record))
             except Drop as drop:
                 made.append(Dropped(record, drop.reason))
         return made
@@ -99,7 +101,8 @@ class AutoFormat:
         name, reason = self._guess(lines, path, final=final or len(waiting) >= _LINES or sum(map(len, lines)) > _BYTES)  # fmt: skip
         if name is None:
             return False
-        self._tell(stream if path is None else path, name, reason)
+        if lines:
+            self._tell(stream if path is None else path, name, reason)
         self._chosen[stream] = self._format(name) if name else None
         return True
 
