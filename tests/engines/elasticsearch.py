@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -19,9 +20,10 @@ import shutil
 import signal
 import ssl
 import subprocess
+import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,8 +69,12 @@ class Server:
             headers["Authorization"] = f"Basic {pair}"
         request = urllib.request.Request(self.url + path, data, headers, method=method)
         context = ssl.create_default_context(cafile=self.ca_file) if self.ca_file else None
-        with urllib.request.urlopen(request, timeout=30, context=context) as answer:
-            text = answer.read()
+        try:
+            with urllib.request.urlopen(request, timeout=30, context=context) as answer:
+                text = answer.read()
+        except urllib.error.HTTPError as error:
+            error.close()  # it holds the socket
+            raise
         return json.loads(text) if text else None
 
     def healthy(self) -> bool:
@@ -137,12 +143,22 @@ def prepare() -> Path:
 
 
 @contextlib.contextmanager
-def start(*, password: str = "", tls: bool = False, start_s: float = 180.0) -> Iterator[Server]:
+def start(
+    *,
+    password: str = "",
+    tls: bool = False,
+    roles: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    start_s: float = 180.0,
+) -> Iterator[Server]:
     """A server of our own for the length of the block.
 
     Args:
         password: turns security on; the password of the user `elastic`.
         tls: serves HTTPS with a certificate of a CA made for it (`Server.ca_file`).
+        roles: role name to its description; each gets a user of its name with `password`. They are
+            files, because the index of the security interface needs a module that is not there.
+        settings: further settings of elasticsearch.yml.
     """
     home = prepare()
     with work_folder("agenttrail-elasticsearch-") as folder:
@@ -152,7 +168,7 @@ def start(*, password: str = "", tls: bool = False, start_s: float = 180.0) -> I
         http, transport = free_ports(2)
         conf = folder / "config"
         shutil.copytree(home / "config", conf)
-        settings: dict[str, Any] = {
+        yml: dict[str, Any] = {
             "cluster.name": "agenttrail-tests",
             "discovery.type": "single-node",
             "network.host": "127.0.0.1",
@@ -163,19 +179,28 @@ def start(*, password: str = "", tls: bool = False, start_s: float = 180.0) -> I
             # A nearly full disk of the machine must not turn indexes read-only.
             "cluster.routing.allocation.disk.threshold_enabled": False,
             "xpack.security.enabled": bool(password),
+            **(settings or {}),
         }
         server = Server(url=f"{'https' if tls else 'http'}://127.0.0.1:{http}")
         if password:
             server.user, server.password = "elastic", password
         if tls:
             server.ca_file = str(_certificates(conf))
-            settings["xpack.security.http.ssl.enabled"] = True
-            settings["xpack.security.http.ssl.key"] = "server.key"
-            settings["xpack.security.http.ssl.certificate"] = "server.crt"
+            yml["xpack.security.http.ssl.enabled"] = True
+            yml["xpack.security.http.ssl.key"] = "server.key"
+            yml["xpack.security.http.ssl.certificate"] = "server.crt"
         # JSON is YAML, and quotes what needs quoting.
         (conf / "elasticsearch.yml").write_text(
-            "".join(f"{key}: {json.dumps(value)}\n" for key, value in settings.items())
+            "".join(f"{key}: {json.dumps(value)}\n" for key, value in yml.items())
         )
+        if roles:
+            digest = base64.b64encode(hashlib.sha1(password.encode()).digest()).decode()
+            # It is read role by role, each beginning at the start of a line.
+            (conf / "roles.yml").write_text(
+                "".join(f"{name}: {json.dumps(role)}\n" for name, role in roles.items())
+            )
+            (conf / "users").write_text("".join(f"{name}:{{SHA}}{digest}\n" for name in roles))
+            (conf / "users_roles").write_text("".join(f"{name}:{name}\n" for name in roles))
         (folder / "tmp").mkdir()
         if user:
             for path in (folder, *folder.rglob("*")):

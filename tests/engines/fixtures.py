@@ -37,12 +37,44 @@ def elasticsearch() -> Iterator[es.Server]:
         yield server
 
 
+_LOGS = "logs-agenttrail.audit-*"
+ROLES = {
+    "writer": {
+        "cluster": ["monitor"],
+        "indices": [{"names": [_LOGS], "privileges": ["auto_configure", "create_doc"]}],
+    },
+    "writer_without_monitor": {
+        "cluster": [],
+        "indices": [{"names": [_LOGS], "privileges": ["auto_configure", "create_doc"]}],
+    },
+    "reader": {"cluster": ["monitor"], "indices": [{"names": [_LOGS], "privileges": ["read"]}]},
+}
+
+
 @pytest.fixture(scope="session")
 def elasticsearch_secured() -> Iterator[es.Server]:
-    """A server of our own with passwords and TLS; tests may stop and restart it."""
+    """A server of our own with passwords and TLS; tests may stop and restart it.
+
+    It has a user of each role in ROLES, all with the same password, and takes requests of 1 MB at
+    most, as a proxy in front of a server may.
+    """
     with required():
         es.prepare()
-    with es.start(password="test-password-of-elastic", tls=True) as server:
+    with es.start(
+        password="test-password-of-elastic",
+        tls=True,
+        roles=ROLES,
+        settings={"http.max_content_length": "1mb"},
+    ) as server:
+        yield server
+
+
+@pytest.fixture
+def elasticsearch_empty() -> Iterator[es.Server]:
+    """A server of our own that holds nothing yet, for one test."""
+    with required():
+        es.prepare()
+    with es.start() as server:
         yield server
 
 

@@ -27,6 +27,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -136,10 +137,11 @@ class ElasticsearchOptions:
             arguments["api_key"] = self.api_key
         elif self.token is not None:
             arguments["bearer_auth"] = self.token
-        try:
-            client = Elasticsearch(**arguments)
-        except (OSError, ValueError) as error:
-            raise OptionError("ca_file", f"cannot be used ({type(error).__name__})") from error
+        for name in ("ca_file", "cert_file", "key_file"):
+            path = getattr(self, name)
+            if path is not None and not Path(path).is_file():
+                raise OptionError(name, "is no file")
+        client = Elasticsearch(**arguments)
         return ElasticsearchSink(self, client, now)
 
 
