@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Literal, Protocol
 
 from agenttrail.masks._findings import Finding, settle, without
@@ -44,9 +45,9 @@ class Reader:
     def is_marker(self, text: str) -> bool:
         return self._marker.fullmatch(text) is not None
 
-    def size(self, text: str) -> int:
-        """Characters without markers, so that a text never grows by being masked."""
-        return len(self._marker.sub("", text) if "<" in text else text)
+    def bare(self, text: str) -> str:
+        """The text without its markers: by this a text is judged, so that masking changes nothing."""
+        return self._marker.sub("", text) if "<" in text else text
 
     def ask(self, text: str, mode: Mode) -> Answer | None:
         """The findings, or None where they are not known yet."""
@@ -77,8 +78,9 @@ class Reader:
                     )
         for (text, mode), findings in zip(asked, found, strict=True):
             markers = [match.span() for match in self._marker.finditer(text)]
-            kept = (f for f in findings if not _is_machine_number(text, f, mode))
-            self._remember(text, mode, tuple(settle(text, without(kept, text, markers))))
+            useful = (_useful(text, finding, mode) for finding in findings)
+            kept = without((finding for finding in useful if finding), text, markers)
+            self._remember(text, mode, tuple(settle(text, kept)))
         return True
 
     def forget_asked(self) -> None:
@@ -101,19 +103,53 @@ class Reader:
 _EPOCH = re.compile(r"1\d{9}(?:\d{3}){0,3}")
 # claude-sonnet-4-5-20250929: a version and a day behind a name.
 _DATED = re.compile(r"[\d.-]{0,8}20\d\d-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01])")
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?")
+_NAME_WORD = re.compile(r"(?<!\w)[^\W\d_]{2,}(?!\w)")
+_NAMES = frozenset({"PERSON", "LOCATION", "NRP", "ORGANIZATION"})
 
 
-def _is_machine_number(text: str, finding: Finding, mode: Mode) -> bool:
-    """True for a phone that is far more often something else.
+def _useful(text: str, finding: Finding, mode: Mode) -> Finding | None:
+    """The finding, or None where it is noise; a name without the punctuation around it.
 
-    Never where a word beside it says phone, which raises its score above 0.4. An epoch is no phone anywhere, nor the version and day at the end of a model's name. In a token
-    a bare run of digits is a phone only where it begins with a trunk 0.
+    Noise is a name without a word in it (`0.9s`, `short_id`), the address `::`, and a phone that is
+    far more often something else: never where a word beside it says phone, which raises its score
+    above 0.4.
     """
-    if finding.entity != "PHONE_NUMBER" or finding.score > 0.4:
-        return False
-    number, before = text[finding.start : finding.end], text[: finding.start]
-    if _DATED.fullmatch(number):
+    found = text[finding.start : finding.end]
+    if finding.entity in _NAMES:
+        if not _NAME_WORD.search(found):
+            return None
+        first = next(i for i, char in enumerate(found) if char.isalnum())
+        last = next(i for i, char in enumerate(reversed(found)) if char.isalnum())
+        return replace(finding, start=finding.start + first, end=finding.end - last)
+    if finding.entity == "IP_ADDRESS" and not found.strip(":"):
+        return None
+    if (
+        finding.entity == "PHONE_NUMBER"
+        and finding.score <= 0.4
+        and _is_machine_number(text, finding, found, mode)
+    ):
+        return None
+    return finding
+
+
+def _is_machine_number(text: str, finding: Finding, found: str, mode: Mode) -> bool:
+    """True for part of a timestamp, the end of a model's name, an epoch, and a short run of digits.
+
+    In a token any bare run of digits is one, unless it begins with a trunk 0.
+    """
+    before = text[max(0, finding.start - 30) : finding.start]
+    if _DATED.fullmatch(found):
         return re.search(r"[A-Za-z0-9][-@_:]$", before) is not None
-    if not number.isdecimal() or before.endswith(("+", "%2B", "%2b")):
+    near = text[max(0, finding.start - 30) : finding.end + 10]
+    offset = finding.start - max(0, finding.start - 30)
+    for stamp in _TIMESTAMP.finditer(near):
+        if stamp.start() <= offset and offset + len(found) <= stamp.end():
+            return True
+    if not found.isdecimal() or before.endswith(("+", "%2B", "%2b")):
         return False
-    return _EPOCH.fullmatch(number) is not None or (mode == "token" and number[0] != "0")
+    return (
+        _EPOCH.fullmatch(found) is not None
+        or len(found) < 8
+        or (mode == "token" and found[0] != "0")
+    )

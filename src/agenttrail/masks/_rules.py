@@ -79,7 +79,7 @@ _CREDENTIALS = (
     (re.compile(r"(?i)\b(?:proxy-)?authorization[\"']?\s*[:=]\s*[\"']?((?:(?:bearer|basic|digest|token|negotiate)\s+)?[^\s\"',<>]{4,})"), "SECRET"),
     (re.compile(r"(?i)\b(?:set-)?cookie[\"']?\s*:\s*[\"']?([^\r\n\"'<>]{3,})"), "SECRET"),
     (re.compile(r"(?i)\bbaggage[\"']?\s*:\s*[\"']?([^\r\n\"'<>]{3,})"), "SECRET"),
-    (re.compile(r"\b(?:Bearer|Basic)\s+([A-Za-z0-9._~+/=-]{8,})"), "SECRET"),
+    (re.compile(r"\b(?:Bearer|Basic)\s+(?=[A-Za-z._~+/-]*[0-9=]|\S{24})([A-Za-z0-9._~+/=-]{8,})"), "SECRET"),
     (re.compile(r"(?i)\b(?:x-)?(?:api[_-]?key|auth[_-]?token|access[_-]?token|refresh[_-]?token|id[_-]?token|client[_-]?secret|secret[_-]?key|password|passwd|passphrase)[\"']?\s*[:=]\s*[\"']?([^\s\"'&,;<>{}()\[\]]{4,})"), "SECRET"),
     (re.compile(r"(?i)[?&;](?:token|key|sig|signature|secret|code)=([^\s\"'&<>]{4,})"), "SECRET"),
     (re.compile(r"(?i)\b(?:user|login)_?(?:id|name)=([^\s\"'&,;<>]{1,128})"), "USER_ID"),
@@ -94,6 +94,14 @@ _MAIL = re.compile(
     r"|corp|home|internal|intranet|lan|local|localdomain|private)(?![\w-]|\.[A-Za-z0-9])"
 )
 
+# Phones with a + or in groups, whatever number stands behind them: phonenumbers takes the 2 of
+# "+66 81 234 5678 2 items" for a part and then refuses the whole.
+_PHONE = re.compile(
+    r"(?<![\w+.-])(?:\+[1-9]\d{0,2}(?:[ ().-]{0,2}\d){6,12}"
+    r"|\(?0\d{1,3}\)?[ -]\d{3,4}[ -]\d{3,4}"
+    r"|\(?[2-9]\d\d\)?[ .-][2-9]\d\d[ .-]\d{4})(?![\d-])"
+)
+
 
 def kind_of(key: str) -> str | None:
     """The kind of whatever stands under this key, or None where the key says nothing."""
@@ -103,13 +111,16 @@ def kind_of(key: str) -> str | None:
 
 
 def rule_findings(text: str) -> Iterator[Finding]:
-    """Credentials, home folders and e-mail addresses in a text."""
+    """Credentials, home folders, e-mail addresses and phones in a text."""
     if "@" in text:
         for match in _MAIL.finditer(text):
             yield Finding(*match.span(), "EMAIL_ADDRESS", 0.8, "mail")
+    for match in _PHONE.finditer(text):
+        yield Finding(*match.span(), "PHONE_NUMBER", 0.5, "phone")
     if "home" in text or "Users" in text or "Settings" in text:
         for match in _HOME.finditer(text):
-            if match.group(1).lower() not in _NOBODY:
+            name = match.group(1).lower()
+            if name not in _NOBODY and any(map(str.isalnum, name)):
                 yield Finding(*match.span(1), "USER_NAME", 0.9, "home_folder")
     if ":" in text or "=" in text or "B" in text:
         for pattern, kind in _CREDENTIALS:

@@ -132,11 +132,11 @@ class Walk:
             masked = self._json(value, key)
             if masked is not None:
                 return masked
-        return self.words(value, mode or _mode(value, key))
+        return self.words(value, mode or self._mode(value, key))
 
     def words(self, value: str, mode: Mode) -> str:
         """A string masked as nothing but text."""
-        size = self._reader.size(value)
+        size = len(self._reader.bare(value))
         if size > min(self._max_text_chars, self._chars_left):
             return self.whole("TEXT_TOO_LONG", "size")
         self._chars_left -= size
@@ -203,7 +203,17 @@ class Walk:
     def _key(self, key: str) -> str:
         if is_settled(key) or (_PLAIN_KEY.fullmatch(key) and not _SEVEN_DIGITS.match(key)):
             return key
-        return self.words(_LONE.sub("\ufffd", key), _mode(key, ""))
+        return self.words(_LONE.sub("\ufffd", key), self._mode(key, ""))
+
+    def _mode(self, text: str, key: str) -> Mode:
+        """Prose is what the model can say something about: two words, or one capitalised."""
+        if _ONE_NAME.fullmatch(text.strip()):
+            return "plain" if key in _SCHEMA_KEYS else "prose"
+        bare = self._reader.bare(text).strip()
+        if len(bare.split(None, 1)) < 2 and "%20" not in bare and "+" not in bare:
+            return "plain"
+        words = _WORD.finditer(bare)
+        return "prose" if next(words, None) and next(words, None) else "plain"
 
     def _as_text(self, value: Any, key: str, level: int) -> str:
         self._embedded += 1
@@ -243,17 +253,6 @@ class Walk:
 def is_settled(text: str) -> bool:
     """True for a string that no personal data fits: a machine's id, a digest, a timestamp."""
     return f.MADE_ID.fits(text) or f.HEX.fits(text) or _SETTLED.fullmatch(text) is not None
-
-
-def _mode(text: str, key: str) -> Mode:
-    """Prose is what the language model can say something about: two words, or one capitalised."""
-    stripped = text.strip()
-    if _ONE_NAME.fullmatch(stripped):
-        return "plain" if key in _SCHEMA_KEYS else "prose"
-    if len(stripped.split(None, 1)) < 2 and "%20" not in stripped and "+" not in stripped:
-        return "plain"
-    words = _WORD.finditer(stripped)
-    return "prose" if next(words, None) and next(words, None) else "plain"
 
 
 def _free(key: str, taken: set[str]) -> str:
