@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,6 +104,13 @@ class Collector:
     def address(self, name: str) -> str:
         return f"127.0.0.1:{self.ports[name]}"
 
+    def wait_for(self, condition: Callable[[], Any], wait_s: float = 30.0) -> None:
+        """Waits until the condition holds. Raises AssertionError with the log if it does not."""
+        deadline = time.monotonic() + wait_s
+        while not condition():
+            assert time.monotonic() < deadline, self.process.tail()
+            time.sleep(0.05)
+
     def log_records(self, file: str = "out.jsonl") -> list[dict[str, Any]]:
         """What the file exporter wrote: every OTLP/JSON log record with its `resource` and `scope`.
 
@@ -142,7 +150,11 @@ def otlp_to_file(
             }
         },
         "exporters": {
-            "file": {"path": str(folder / "out.jsonl"), "flush_interval": "50ms"},
+            "file": {
+                "path": str(folder / "out.jsonl"),
+                "flush_interval": "50ms",
+                "append": True,  # a restart must not empty it
+            },
         },
         "service": {
             "telemetry": {"metrics": {"level": "none"}},

@@ -71,6 +71,7 @@ class HttpTransport:
 
     def export(self, request: ExportLogsServiceRequest, /) -> ExportLogsServiceResponse:
         import requests
+        from google.protobuf import json_format
         from google.protobuf.message import DecodeError
         from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
             ExportLogsServiceResponse,
@@ -114,14 +115,12 @@ class HttpTransport:
             return ExportLogsServiceResponse()
         try:
             if kind == "application/json":
-                from google.protobuf import json_format
-
                 return json_format.Parse(
                     answer.content, ExportLogsServiceResponse(), ignore_unknown_fields=True
                 )
             if kind == "application/x-protobuf":
                 return ExportLogsServiceResponse.FromString(answer.content)
-        except (DecodeError, ValueError):
+        except (DecodeError, json_format.ParseError):
             pass
         # Something that says 200 to everything (a proxy, a login page) must not eat events.
         raise Unreachable(f"{self._bare}: the answer is not OTLP's", hint=HINT)

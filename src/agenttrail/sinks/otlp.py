@@ -12,8 +12,8 @@ Promises:
   halves duplicate nothing. Every other answer is a fault that an operator must mend: Unreachable.
 - Partial success: the receiver says how many it rejected, not which, and asking again would
   duplicate the rest and is forbidden. So all events of that request are Rejected, their reason
-  saying how many truly were, and the next requests are halved, down to one event, until they are
-  accepted whole again: of a stream with bad events few good ones come under suspicion.
+  saying how many truly were. The next requests hold half as many events, down to one, and grow by
+  a quarter whenever one is accepted whole: where bad events go on, few good ones are suspected.
 
 Source: OTLP specification 1.9 (opentelemetry-proto, docs/specification.md).
 
@@ -179,7 +179,7 @@ class OtlpSink:
             rejected.update((i, f"partial_success_{count}_of_{len(chunk)}") for i in chunk)
             self._most = max(1, len(chunk) // 2)
         elif self._most is not None:
-            self._most *= 2
+            self._most += max(1, self._most // 4)
 
     def _request(self, records: Sequence[LogRecord]) -> ExportLogsServiceRequest:
         from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
