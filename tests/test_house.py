@@ -19,7 +19,7 @@ from agenttrail.formats.auto import KNOWN
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "agenttrail"
 STAGES = ("sources", "formats", "enrichers", "masks", "sinks")
-GROUND = {"seams", "fields", "errors", "jsontext"}
+GROUND = {"seams", "fields", "errors", "jsontext", "__version__"}
 HEAVY = (
     "presidio_analyzer", "presidio_anonymizer", "spacy", "elasticsearch", "elastic_transport",
     "grpc", "requests", "opentelemetry", "zstandard", "rich", "numpy", "google",
