@@ -185,12 +185,12 @@ class CodexFormat:
                 events.append(codex.executed(stream.calls.pop(next(iter(stream.calls))), None))
             return events
         if kind in tools.OUTPUTS:
-            flushed = codex.chat(stream, None) if stream.bare else []
             key = codex.call_id(row)
             call = stream.calls.pop(key, None)
+            if call is None and key in stream.answered:
+                raise Drop("repeated_call")
+            flushed = codex.chat(stream, None) if stream.bare else []
             if call is None:
-                if key in stream.answered:
-                    raise Drop("repeated_call")
                 return [*flushed, codex.orphan(row)]
             self._remember(stream, key)
             return [*flushed, codex.executed(call, row)]
@@ -279,6 +279,8 @@ def _score(line: bytes) -> int | None:
     if not isinstance(data, dict):
         return None
     kind = data.get("type")
+    if not isinstance(kind, str | None):
+        return 0
     if isinstance(data.get("payload"), dict):
         return 95 if kind in _TYPES else 0
     if data == {"record_type": "state"}:
