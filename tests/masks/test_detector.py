@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,13 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agenttrail import fields as f
+from agenttrail.errors import MaskError
 from agenttrail.masks._detect import OVERLAP_CHARS, WINDOW_CHARS, PresidioDetector
 from agenttrail.masks._findings import Finding, render, settle, without
 from agenttrail.masks._readings import readings
 from agenttrail.masks.presidio import PresidioOptions
+from tests.masks.conftest import event
 
 DATA = Path(__file__).parents[3] / "shared/data/pii"
 
@@ -55,7 +59,7 @@ def stock():
 def test_findings_equal_those_of_plain_presidio(detector, stock, name):
     with (DATA / f"{name}.jsonl").open(encoding="utf-8") as lines:
         texts = [json.loads(line)["text"] for line in lines][:200]
-    own = ("IbanRecognizerCaseSensitive", "ThTninRecognizer")
+    own = ("IbanRecognizerCaseSensitive", "ThTninRecognizer", "MyNumberRecognizer")
     for text, found in zip(texts, detector.prose(texts), strict=True):
         expected = {
             (r.start, r.end, r.entity_type, r.score)
@@ -135,3 +139,23 @@ def test_every_reading_leads_back_into_the_text(text):
             assert len(reading.spans) == len(reading.text)
             assert all(0 <= start < end <= len(text) for start, end in reading.spans)
             assert list(reading.spans) == sorted(reading.spans)
+
+
+def test_nothing_is_asked_of_the_network(monkeypatch):
+    def refuse(*args):
+        raise AssertionError("a connection was tried")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    mask = PresidioOptions(exclude_entities=()).build()
+    (masked,) = mask([event({f.MESSAGE: "see https://example.com or write to bob@example.co.th"})])
+    assert masked.fields[f.MESSAGE] == "see <URL> or write to <EMAIL_ADDRESS>"
+
+
+def test_kinds_are_chosen_by_name_and_unknown_ones_are_refused():
+    mask = PresidioOptions(entities=("UUID",)).build()
+    value = {"a": "id 3f2504e0-4f89-11d3-9a0c-0305e82c3301 of John Smith"}
+    (masked,) = mask([event({f.TOOL_ARGUMENTS: value})])
+    assert masked.fields[f.TOOL_ARGUMENTS] == {"a": "id <UUID> of John Smith"}
+    with pytest.raises(MaskError, match="no recogniser knows SHOE_SIZE"):
+        PresidioOptions(entities=("SHOE_SIZE",)).build()

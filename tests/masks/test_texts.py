@@ -29,6 +29,9 @@ import pytest
         ("ring 081-234-5678 2 times", "ring <PHONE_NUMBER> times"),
         ("1-1017-00207-36-6", "<TH_TNIN>"),
         ("1101700207366", "<TH_TNIN>"),
+        ("6888035343345", "<TH_TNIN>"),
+        ("819886553462", "<JP_MY_NUMBER>"),
+        ("番号は5709-3641-4592です", "番号は<JP_MY_NUMBER>です"),
         ("nic 00:1b:44:11:3a:b7", "nic <MAC_ADDRESS>"),
         ("Hello John Smith from Bangkok", "Hello <PERSON> from <LOCATION>"),
         ("her passport number is A12345678", "her passport number is <US_PASSPORT>"),
@@ -60,6 +63,7 @@ def test_personal_data_becomes_its_kind(text, value, expected):
         "order A-1042 has 3 items",
         "exit code 127",
         "4111111111111112",  # a card but for its check digit
+        "819886553460",  # a My Number but for its check digit
         "1101700207367",  # a Thai id but for its check digit
         "/usr/lib/python3.11/site-packages/mcp/server.py",
         "/home/runner/work/app",

@@ -133,22 +133,43 @@ _CARD = re.compile(
     r"4\d{15}|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}|3[47]\d{13}"
     r"|6(?:011|4[4-9]\d|5\d\d)\d{12}|35\d{14}|3(?:0[0-5]|[68]\d)\d{11}|62\d{14}(?:\d{3})?"
 )
-_TIME_KEY = re.compile(
-    r"time|date|epoch|expir|created|updated|modified|(?:^|_)(?:ts|at|ms|ns|us)$|(?:[a-z]At|Ms)$"
+_TIME_WORDS = frozenset(
+    {
+        "time",
+        "timestamp",
+        "date",
+        "datetime",
+        "epoch",
+        "expires",
+        "expiry",
+        "expiration",
+        "exp",
+        "iat",
+    }
+    | {"created", "updated", "modified", "started", "ended", "at", "ts", "ms", "ns", "us", "mtime"}
 )
+_KEY_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
+_EPOCH = re.compile(r"1\d{9}(?:\d{3}){0,3}")
+
+
+def is_time(value: str, key: str) -> bool:
+    """True for an epoch (seconds to nanoseconds) under a key that speaks of time."""
+    if _EPOCH.fullmatch(value) is None:
+        return False
+    return any(word.lower() in _TIME_WORDS for word in _KEY_WORD.findall(key))
 
 
 def number_kind(value: int, key: str) -> str | None:
     """The kind of an integer that by itself is a card or a Thai id, or None.
 
-    A number under a key that speaks of time is neither: one epoch in eleven has a valid check digit.
+    An epoch under a key that speaks of time is neither: one in eleven has a valid check digit.
     """
-    if not 10**12 <= value < 10**19 or _TIME_KEY.search(key):
+    if not 10**12 <= value < 10**19:
         return None
     digits = str(value)
     if _CARD.fullmatch(digits) and _luhn(digits):
         return "CREDIT_CARD"
-    if len(digits) == 13 and _thai_id(digits):
+    if len(digits) == 13 and _thai_id(digits) and not is_time(digits, key):
         return "TH_TNIN"
     return None
 
@@ -160,4 +181,4 @@ def _luhn(digits: str) -> bool:
 
 def _thai_id(digits: str) -> bool:
     weighted = sum(int(d) * w for d, w in zip(digits, range(13, 1, -1), strict=False))
-    return digits[1] != "0" and (11 - weighted % 11) % 10 == int(digits[12])
+    return digits[0] != "9" and (11 - weighted % 11) % 10 == int(digits[12])

@@ -19,7 +19,7 @@ from agenttrail import fields as f
 from agenttrail import jsontext
 from agenttrail.masks._findings import Finding, render
 from agenttrail.masks._reader import Mode, Reader
-from agenttrail.masks._rules import kind_of, number_kind
+from agenttrail.masks._rules import is_time, kind_of, number_kind
 
 # Nesting that is kept as objects; deeper values become JSON in a string, since Elasticsearch's
 # flattened field refuses more than 20 levels by default and our index template sets 40.
@@ -123,7 +123,7 @@ class Walk:
     def text(self, value: str, key: str = "", mode: Mode | None = None) -> str:
         """A string masked: left alone, or as JSON, or as words."""
         value = _LONE.sub("\ufffd", value)
-        if not value or is_settled(value) or self.is_marker(value):
+        if not value or is_settled(value) or self.is_marker(value) or is_time(value, key):
             return value
         match = _BASE64.fullmatch(value)
         if match:
