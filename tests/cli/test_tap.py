@@ -217,3 +217,61 @@ def test_a_client_that_leaves_first_ends_the_server(tmp_path: Path) -> None:
         assert process.stdout.readline()
         process.stdout.close()
         assert process.wait(30) == 128 + signal.SIGPIPE
+
+
+CALL = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "tools/call",
+    "params": {"name": "send_mail", "arguments": {"to": SECRET, "card": "4111 1111 1111 1111"}},
+}
+
+
+def test_the_traffic_becomes_masked_events_while_it_passes(tmp_path: Path) -> None:
+    """The server's answer repeats the request, so the secret is in both and may be in neither."""
+    server = f'read line; echo \'{{"jsonrpc":"2.0","id":1,"result":{{"content":[{{"type":"text","text":"sent to {SECRET}"}}]}}}}\'; echo mail to {SECRET} >&2'
+    data = json.dumps(CALL).encode() + b"\n"
+    path = tmp_path / "audit.jsonl"
+    done = tap("--output", path, "--server", "mail", "-v", "--", "sh", "-c", server, data=data)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["result"]["content"][0]["text"] == f"sent to {SECRET}"
+    assert b"pipeline: 3 lines recorded, 0 lost" in done.stderr
+    written = path.read_bytes()
+    assert SECRET.encode() not in written
+    assert b"4111" not in written
+    events = [json.loads(line) for line in written.splitlines()]
+    call, stderr = sorted(events, key=lambda event: str(event["event"]["action"]))
+    assert call["event"]["action"] == "execute_tool"
+    assert call["event"]["outcome"] == "success"
+    assert call["agenttrail"]["source"]["type"] == "tap"
+    assert call["agenttrail"]["source"]["lines"] == 2
+    assert stderr["event"]["action"] == "stderr"
+
+
+def test_a_pipeline_that_cannot_start_leaves_the_traffic_alone(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = tap("--output", tmp_path / "file" / "x.jsonl", "--", "cat", data=f"{SECRET}\n".encode())
+    assert (done.returncode, done.stdout) == (0, f"{SECRET}\n".encode())
+    assert b"the traffic was not affected" in done.stderr
+    assert SECRET.encode() not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("sinks: [{type: elasticsarch}]\n", "elasticsarch"),
+        (
+            "sources: [{type: tap}]\nformat: {type: mcp_wire}\nsinks: [{type: jsonl, path: '-'}]\n",
+            "stdout belongs to the protocol",
+        ),
+    ],
+)
+def test_a_wrong_configuration_is_told_before_anything_starts(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    path = tmp_path / "pipeline.yaml"
+    path.write_text(text)
+    done = tap("-c", path, "--", "touch", tmp_path / "started")
+    assert done.returncode == 2
+    assert said in done.stderr.decode()
+    assert not (tmp_path / "started").exists()

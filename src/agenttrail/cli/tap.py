@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 # What ends or steers a server. A stop or a window change goes to the whole process group anyway.
 _FORWARDED = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2")
 _SI_KERNEL = 0x80  # Linux, asm-generic/siginfo.h: sent by the kernel, as a terminal's Ctrl-C is
-# A file on a disk that hangs must not keep the client waiting for the end of the server.
-_CLOSE_FILE_S = 5.0
+# Neither a disk that hangs nor a destination that is away may keep the client waiting for the end.
+_CLOSE_S = {"raw": 5.0, "pipeline": 10.0}
 
 _HELP = "Stand between an MCP client and a stdio server and record what they say."
 _EPILOG = """\
@@ -68,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
     Raises:
         UsageError: no command, nothing to record to, or not a POSIX system.
+        ConfigError: the problems of the pipeline's file.
     """
     if os.name != "posix":
         raise UsageError("tap runs on Linux and macOS only")
@@ -78,6 +79,13 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("nowhere to record to", hint="add --raw FILE, --output FILE or -c FILE")
     if args.output == "-":
         raise UsageError("--output: stdout belongs to the protocol", hint="name a file")
+    if args.config:
+        # A configuration that cannot work is told now, not after the session.
+        from agenttrail import config
+
+        for number, sink in enumerate(config.load(args.config).sinks):
+            if getattr(sink, "path", None) == "-":
+                raise UsageError(f"sinks[{number}].path: stdout belongs to the protocol")
     return _Tap(args, command).run()
 
 
@@ -151,22 +159,26 @@ class _Tap:
     def _close(self, pipeline: tuple[int, int] | None) -> None:
         """Writes what is still queued, waits for the pipeline, and says what was not recorded."""
         for name, recorder in self.recorders.items():
-            done = recorder.close(_CLOSE_FILE_S if name == "raw" else None)
+            done = recorder.close(_CLOSE_S[name])
             counts = recorder.counts
             if self.args.verbose or counts.lost or not done:
                 text = f"{name}: {counts.written} lines recorded, {counts.lost} lost"
                 text += f", {counts.cut} cut" if counts.cut else ""
                 say(text + ("" if done else "; gave up writing the rest"))
         if pipeline:
-            _, status = os.waitpid(pipeline[0], 0)
-            if code := os.waitstatus_to_exitcode(status):
+            code = _wait(pipeline[0], _CLOSE_S["pipeline"])
+            if code is None:
+                say(
+                    f"the pipeline is still delivering and goes on by itself as process {pipeline[0]}"
+                )
+            elif code:
                 say(f"the pipeline ended with {code}; the traffic was not affected")
 
     def _fork_pipeline(self) -> tuple[int, int]:
         """Starts the pipeline in a process of its own; gives its id and the pipe to write lines to.
 
         It leaves the process group, so that a client that kills the group after closing loses no
-        event: the pipeline ends by itself when the pipe does.
+        event: the pipeline ends by itself when the pipe does and all is delivered.
         """
         reading, writing = os.pipe()
         # Whoever is forked prints what is buffered twice.
@@ -208,6 +220,18 @@ def say(text: str) -> None:
     """One message for a human, on stderr; a closed stderr is no reason to fail."""
     with contextlib.suppress(OSError):
         os.write(2, f"agenttrail tap: {text}\n".encode("utf-8", "backslashreplace"))
+
+
+def _wait(pid: int, timeout_s: float) -> int | None:
+    """The exit code of a child process, or None where it has not ended in time."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > deadline:
+            return None
+        time.sleep(0.01)
 
 
 def _next_signal(signals: list[signal.Signals]) -> tuple[signal.Signals, bool]:

@@ -107,11 +107,8 @@ class Recorder:
         if first:
             self._report("recording is too slow for the traffic: lines are being lost")
 
-    def close(self, timeout_s: float | None) -> bool:
-        """Writes what is queued and ends; False where that was not done within `timeout_s`.
-
-        None waits as long as the output takes.
-        """
+    def close(self, timeout_s: float) -> bool:
+        """Writes what is queued and ends; False where that was not done within `timeout_s`."""
         self._queue.put(None)
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
