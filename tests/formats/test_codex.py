@@ -191,6 +191,23 @@ def test_an_end_without_item_is_a_call_of_its_own():
     assert tool[f.TOOL_RESULT] == {"value": "uid"}
 
 
+@pytest.mark.parametrize(
+    "given, expected",
+    [
+        ({"duration": {"secs": 2, "nanos": 1}}, 2_000_000_001),
+        ({"duration": "1.5s"}, 1_500_000_000),
+        ({"duration_ms": 457}, 457_000_000),
+        ({"duration": "soon"}, None),
+        ({"duration": {"secs": -1, "nanos": 0}}, None),
+    ],
+)
+def test_durations_come_in_several_forms(given, expected):
+    (tool,) = go(meta(), message("exec_command_end", call_id="c", exit_code=0, **given)).of(
+        "execute_tool"
+    )
+    assert tool.get(f.EVENT_DURATION) == expected
+
+
 def test_a_call_without_output_is_reported_at_the_end():
     (tool,) = go(meta(), call()).of("execute_tool")
     assert (tool[f.EVENT_OUTCOME], tool[f.ERROR_TYPE]) == ("unknown", "no_response")

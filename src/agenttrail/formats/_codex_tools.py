@@ -161,8 +161,11 @@ def output_fields(output: Any) -> tuple[str, bool, dict[str, Any]]:
 
 def end_fields(payload: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
     """Outcome (None where it is not told) and fields of an *_end event of a call."""
+    took = duration(payload.get("duration"))
+    if took is None:
+        took = duration(f"{m.integer(payload.get('duration_ms'))}ms")
     fields: dict[str, Any] = {
-        f.EVENT_DURATION: duration(payload.get("duration")),
+        f.EVENT_DURATION: took,
         f.PROCESS_EXIT_CODE: m.code(payload.get("exit_code")),
     }
     invocation = m.mapping(payload.get("invocation"))

@@ -28,6 +28,10 @@ def make(
         fields: what the format read; entries whose value is None are left out.
         origins: the records it accounts for, the one it is about first.
         part: tells the events of one record apart ("0", "1", "usage"); the same on every run.
+        kind: ECS event.kind.
+        category: ECS categories.
+        type: ECS types.
+        outcome: ECS event.outcome.
 
     The id is a hash over the first and the last origin's digest and `part`, so a request that found
     its answer later has another id than the same request reported as unanswered.
@@ -63,6 +67,8 @@ def unreadable(
     """The event of a line that is not what its format expects: kept whole under source.raw.
 
     Args:
+        format_id: the format's component id.
+        record: the line.
         error: a short constant such as "not_json".
         timestamp: the neighbouring line's time, or the record's time of reading.
         time: which of the two it is: "neighbour" or "read".
