@@ -113,6 +113,8 @@ def test_any_line_gives_one_valid_event(data):
 def test_sniff_is_certain_of_our_lines_only():
     line = line_of(sample())
     assert sniff([line], None) == 100
+    assert sniff([line, line, b"cut {"], None) == 100
+    assert sniff([line, line, b'{"a": 1}'], None) == 80
     assert sniff([line, b'{"a": 1}'], None) == 0
     assert sniff([b'{"agenttrail": {}}'], None) == 0
     assert sniff([b"["], None) == 0

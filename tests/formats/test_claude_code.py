@@ -393,6 +393,8 @@ def test_sniff():
         >= 90
     )
     assert claude_code.sniff([dumps(prompt())[:-30]], None) >= 60
+    printed = {"type": "system", "subtype": "init", "session_id": SESSION, "uuid": "u"}
+    assert claude_code.sniff(lines_of(printed), None) >= 80
     for foreign in (
         {"jsonrpc": "2.0", "id": "1", "method": "x"},
         {"ts": "2026-01-01T00:00:00Z", "server": "s", "dir": "c2s", "msg": {}},

@@ -53,18 +53,23 @@ class AgenttrailFormat:
 
 
 def sniff(lines: Sequence[bytes], path: str | None) -> int:  # noqa: ARG001
-    """100 where every object says that it is an agenttrail event, else 0."""
-    scores = [_score(line) for line in lines if line.strip()]
-    return min(scores, default=0)
+    """100 where every line that is JSON is an agenttrail event, 80 where most are, else 0."""
+    scores = [score for score in map(_score, lines) if score is not None]
+    if not scores or sum(scores) * 2 <= len(scores):
+        return 0
+    return 100 if all(scores) else 80
 
 
-def _score(line: bytes) -> int:
+def _score(line: bytes) -> bool | None:
+    """Whether a line is one of ours; None for a line that is no JSON."""
     try:
         document = loads(line)
-        version = document["agenttrail"]["schema"]["version"]
-    except (ValueError, TypeError, KeyError, IndexError):
-        return 0
-    return 100 if isinstance(version, str) and "event" in document else 0
+    except ValueError:
+        return None
+    known = isinstance(document, dict) and "event" in document
+    own = document.get("agenttrail") if known else None
+    schema = own.get("schema") if isinstance(own, dict) else None
+    return isinstance(schema, dict) and isinstance(schema.get("version"), str)
 
 
 def _event_of(record: Record, document: dict[str, Any]) -> Event:

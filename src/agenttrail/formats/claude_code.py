@@ -322,6 +322,8 @@ def _score(line: bytes) -> int | None:
     if not isinstance(kind, str) or kind not in rows.TYPES or "payload" in data:
         return 0
     session = isinstance(data.get("sessionId"), str)
+    if isinstance(data.get("session_id"), str) and "uuid" in data:  # --output-format stream-json
+        return 85
     if session and "uuid" in data and ("parentUuid" in data or "isSidechain" in data):
         return 95
     if kind == "summary" and "leafUuid" in data and "summary" in data:
