@@ -97,6 +97,7 @@ def test_keys_are_masked_and_none_is_lost(masked):
     "value, expected",
     [
         ({"n": 4111111111111111}, {"n": "<CREDIT_CARD>"}),
+        ({"n": -4111111111111111.0}, {"n": "<CREDIT_CARD>"}),
         ({"n": 1101700207366}, {"n": "<TH_TNIN>"}),
         ({"phone": 66812345678}, {"phone": "<PHONE_NUMBER>"}),
         ({"account_number": 12345678}, {"account_number": "<BANK_ACCOUNT>"}),

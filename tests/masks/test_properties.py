@@ -41,6 +41,8 @@ WORDS = (
     "ຕິດຕໍ່",
     "<EMAIL_ADDRESS>",
     "{",
+    "item 1234",
+    "7",
     "see /tmp/x",
     "50%",
 )

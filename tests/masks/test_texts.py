@@ -14,6 +14,7 @@ import pytest
         ("root@db.corp is full", "<EMAIL_ADDRESS> is full"),
         ("card 4111 1111 1111 1111 declined", "card <CREDIT_CARD> declined"),
         ("4111111111111111", "<CREDIT_CARD>"),
+        ("order 1234 4111 1111 1111 1111", "order 1234 <CREDIT_CARD>"),
         ("report_4111111111111111.pdf", "report_<CREDIT_CARD>.pdf"),
         ("pay ES9121000418450200051332 before Friday", "pay <IBAN_CODE> before Friday"),
         ("pay gb29nwbk60161331926819 now", "pay <IBAN_CODE> now"),

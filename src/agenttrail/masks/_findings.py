@@ -7,6 +7,7 @@ wins depends on the seed of Python's hashes.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -52,9 +53,10 @@ def without(
     for finding in findings:
         at = finding.start
         touched = False
-        for start, end in kept:
-            if end <= finding.start or start >= finding.end:
-                continue
+        for i in range(bisect_right(kept, finding.start, key=_end), len(kept)):
+            start, end = kept[i]
+            if start >= finding.end:
+                break
             touched = True
             if at < start:
                 cut.append(replace(finding, start=at, end=start))
@@ -64,6 +66,10 @@ def without(
         elif at < finding.end:
             cut.append(replace(finding, start=at))
     return [f for f in cut if any(map(str.isalnum, text[f.start : f.end]))]
+
+
+def _end(span: tuple[int, int]) -> int:
+    return span[1]
 
 
 def _merge_same(ordered: list[Finding]) -> list[Finding]:

@@ -172,8 +172,8 @@ class Walk:
         kind = kind_of(key)
         if kind is not None and kind != "SECRET":
             return self.whole(kind, "key")
-        if isinstance(value, int):
-            kind = number_kind(value, key)
+        if isinstance(value, int) or value.is_integer():
+            kind = number_kind(abs(int(value)), key)
             if kind is not None:
                 return self.whole(kind, "number")
         return value
