@@ -61,14 +61,16 @@ def measure(pings: int, folder: Path, *, pause_s: float) -> list[dict[str, objec
         "tap --raw": start(*tap, "--raw", str(folder / "wire.jsonl"), "--"),
         "tap --output": start(*tap, "--output", str(folder / "out.jsonl"), "--"),
     }
+    names = list(ways)
     rows: list[dict[str, object]] = []
-    for name, size in SIZES.items():
+    for message, size in SIZES.items():
         head = b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"x":"'
         line = head + b"a" * (size - len(head) - 4) + b'"}}\n'
         taken: dict[str, list[float]] = {way: [] for way in ways}
         for number in range(WARM_UP + pings):
-            for way, process in ways.items():
-                taken[way].append(ping(process, line))
+            # Who comes first after a pause finds cold caches: each in its turn.
+            for way in names[number % 3 :] + names[: number % 3]:
+                taken[way].append(ping(ways[way], line))
             # Clients pause between messages; a stream without a pause measures throughput.
             time.sleep(pause_s if number > WARM_UP else 0)
         for way, values in taken.items():
@@ -76,7 +78,7 @@ def measure(pings: int, folder: Path, *, pause_s: float) -> list[dict[str, objec
             direct = taken["direct"][WARM_UP:]
             rows.append(
                 {
-                    "message": name, "bytes": size, "way": way, "pings": pings,
+                    "message": message, "bytes": size, "way": way, "pings": pings,
                     **{
                         f"{label}_us": round(percentile(values, part), 1)
                         for label, part in (("p50", 0.5), ("p99", 0.99))

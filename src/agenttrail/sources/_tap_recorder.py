@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 
 Direction = Literal["c2s", "s2c", "stderr"]
 DIRECTIONS: tuple[Direction, ...] = ("c2s", "s2c", "stderr")
@@ -29,6 +29,9 @@ LINE_BYTES = 64 * 1024 * 1024
 # traffic for the interpreter on every message. A killed tap loses at most this much.
 GATHER_S = 0.01
 _WRITE_BYTES = 1024 * 1024
+
+_json = json.JSONEncoder(ensure_ascii=False).encode
+_json_ascii = json.JSONEncoder(ensure_ascii=True).encode
 
 
 @dataclass(slots=True)
@@ -66,8 +69,8 @@ class Recorder:
     ) -> None:
         self.counts = Counts()
         self._open_output = open_output
-        self._server = server
-        self._connection = connection
+        self._names = f'"server":{_json(server)},"conn":{_json(connection)},'
+        self._at = (0, "")  # the last chunk's time, and its text
         self._report = report
         self._exact = exact
         self._queue_bytes = queue_bytes
@@ -179,23 +182,19 @@ class Recorder:
 
     def _encode(self, direction: Direction, at_ns: int, line: _Line) -> bytes:
         data = b"".join(line.parts)
-        record: dict[str, Any] = {
-            "ts": timestamp(at_ns),
-            "server": self._server,
-            "conn": self._connection,
-            "dir": direction,
-        }
-        ascii_only = False
         try:
-            record["raw"] = data.decode("utf-8")
+            raw = _json(data.decode("utf-8"))
         except UnicodeDecodeError:
-            record["raw"] = data.decode("utf-8", "surrogateescape" if self._exact else "replace")
-            ascii_only = True  # lone surrogates must be escapes
+            # Lone surrogates must be escapes.
+            raw = _json_ascii(data.decode("utf-8", "surrogateescape" if self._exact else "replace"))
+        cut = ""
         if line.full_bytes > len(data):
-            record["bytes"] = line.full_bytes
+            cut = f',"bytes":{line.full_bytes}'
             self.counts.cut += 1
-        text = json.dumps(record, ensure_ascii=ascii_only, separators=(",", ":"))
-        return text.encode("utf-8") + b"\n"
+        if at_ns != self._at[0]:
+            self._at = at_ns, timestamp(at_ns)
+        text = f'{{"ts":"{self._at[1]}",{self._names}"dir":"{direction}","raw":{raw}{cut}}}\n'
+        return text.encode("utf-8")
 
     def _write(self, batch: list[bytes]) -> None:
         """Writes a batch; on failure its lines are lost, and the next batch is tried again."""
