@@ -143,7 +143,8 @@ def without_states(value: Any) -> Any:
 
 
 _STATE = re.compile(
-    r'(?P<q>\\*")requestState(?P=q)\s*:\s*(?P=q)(?P<state>.*?)(?:(?<!\\)(?P=q)|\Z)', re.DOTALL
+    r'(?<!\\)(?P<q>\\*+")requestState(?P=q)\s*:\s*(?P=q)(?P<state>.*?)(?:(?<!\\)(?P=q)|\Z)',
+    re.DOTALL,
 )
 
 

@@ -41,7 +41,7 @@ _LINE = re.compile(
 )
 _LEVELS = frozenset({"error", "warn", "warning", "info", "http", "verbose", "debug", "silly"})
 _MESSAGE = re.compile(r"Message from (client|server): (.*)", re.DOTALL)
-_TAIL = re.compile(r"\s*\{ metadata: undefined \}(?: %o)?\s*\Z")
+_TAILS = ("{ metadata: undefined }", "{ metadata: undefined } %o")
 _CUT = re.compile(r"\.\.\.\[\d+ chars truncated\]\.\.\.")
 # What stands behind the gap is the end of the message: its own id, and isError of its result.
 _LAST_ID = re.compile(
@@ -56,6 +56,7 @@ _PHRASES = re.compile(
     r"(?:Server|Client) transport closed|Shutting down server|Using (?:MCP server command|built-in)|"
     r"(?:Attempting to connect|Connected) to MCP server|Server disconnected"
 )
+_END_CHARS = 4_000  # where an id behind a gap is looked for
 _BLOCK_LINES = 500
 _BLOCK_BYTES = 1_000_000
 _SERVERS = 1_000
@@ -198,6 +199,14 @@ def _block(entry: _Entry) -> str:
     return "".join(f"\n{line}" for line in lines)
 
 
+def _without_tail(text: str) -> str:
+    end = text.rstrip()
+    for tail in _TAILS:
+        if end.endswith(tail):
+            return end.removesuffix(tail).rstrip()
+    return text
+
+
 # --- messages ------------------------------------------------------------------------------------
 def _protocol(entry: _Entry, message: re.Match[str], stream: _Stream) -> list[Event]:
     direction: Literal["c2s", "s2c"] = "c2s" if message[1] == "client" else "s2c"
@@ -206,12 +215,12 @@ def _protocol(entry: _Entry, message: re.Match[str], stream: _Stream) -> list[Ev
         value, end = jsontext.loads_prefix(text)
         cut, rest = False, text[end:]
     except ValueError:
-        value, cut, rest = _read_gap(_TAIL.sub("", text)), True, ""
+        value, cut, rest = _read_gap(_without_tail(text)), True, ""
     # A gap within one string leaves a text that parses.
     carrier = _carrier(entry, direction, cut=cut, gap=_CUT.search(text) is not None)
-    rest = _TAIL.sub("", rest) + _block(entry)
+    rest = _without_tail(rest) + _block(entry)
     if cut and not _jsonrpc.says_something(value):
-        text = _TAIL.sub("", entry.text) + _block(entry)
+        text = _without_tail(entry.text) + _block(entry)
         more = {f.MCP_DIRECTION: direction, f.SOURCE_ERROR: "not_json"}
         return [stream.dialog.text(carrier, "text", text, **more)]
     if rest.strip():
@@ -229,7 +238,7 @@ def _read_gap(text: str) -> Any:
     value = _jsonrpc.read_cut(text[: gap.start()])
     if not isinstance(value, dict):
         return value
-    behind = text[gap.end() :]
+    behind = text[gap.end() :][-_END_CHARS:]
     if (last := _LAST_ID.search(behind)) and ("id" not in value or _jsonrpc.was_cut(value["id"])):
         value["id"] = jsontext.loads(last[1])
     result = value.get("result")
@@ -240,7 +249,7 @@ def _read_gap(text: str) -> Any:
 
 # --- everything else -----------------------------------------------------------------------------
 def _log(entry: _Entry, stream: _Stream) -> list[Event]:
-    text = _TAIL.sub("", entry.text)
+    text = _without_tail(entry.text)
     more: dict[str, Any] = {}
     start = text.find(' {"')
     if start >= 0 and not entry.block:
