@@ -528,3 +528,21 @@ def test_the_real_http_session_is_paired_whole() -> None:
         "DeepWiki"
     }
     assert mcp_wire.sniff(lines[:20], str(path)) > 90
+
+
+def test_two_http_sessions_with_equal_ids_are_told_apart() -> None:
+    """Each answer goes to the request of its own session, whichever was sent first."""
+    http = {"server": None, "uri": "https://mcp.example.com/mcp"}
+    events = events_of(
+        line("c2s", request(1, name="a"), session="A", http="POST", **http),
+        line("c2s", request(1, name="b"), session="B", http="POST", **http),
+        line("s2c", response(1, {"content": ["b"]}), session="B", status=200, **http),
+        line("s2c", response(1, {"content": ["a"]}), session="A", status=200, **http),
+        line("s2c", response(1, {"content": ["c"]}), session="C", status=200, **http),
+    )
+    assert [(e.get(f.TOOL_NAME), e[f.MCP_SESSION_ID]) for e in events] == [
+        ("b", "B"),
+        ("a", "A"),
+        (None, "C"),
+    ]
+    assert all(e[f.TOOL_RESULT]["content"] == [e[f.TOOL_NAME]] for e in events[:2])
