@@ -60,7 +60,7 @@ _NEEDS_DIGITS = frozenset(
 )
 
 # What presidio takes into an e-mail address from the path, address or query before it.
-_BEFORE_MAIL = re.compile(r"(?:[^@]*[/?&#|])?(?:\w+=)?")
+_BEFORE_MAIL = re.compile(r"(?:[^@]*[/?&#|])?(?:\w+=)?['`{]*")
 
 
 class PresidioDetector:

@@ -75,6 +75,9 @@ _HOME = re.compile(
 _CREDENTIALS = (
     # RFC 3986 3.2.1: user information before the host.
     (re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://([^\s/@?#\"'<>]{1,256}:[^\s/@?#\"'<>]{0,256}|[^\s/@?#\"'<>]{1,256})@"), "CREDENTIALS"),
+    # Keys by the prefixes that their issuers give them (AWS, GitHub, GitLab, Slack, Google, OpenAI,
+    # Anthropic), and JSON web tokens (RFC 7519).
+    (re.compile(r"(?<![A-Za-z0-9])((?:AKIA|ASIA)[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{40,}|glpat-[\w-]{20,}|xox[abprs]-[\w-]{10,}|AIza[\w-]{35}|sk-[A-Za-z0-9_-]{20,}|eyJ[\w-]{8,}\.eyJ[\w-]{4,}(?:\.[\w-]*)?)"), "SECRET"),
     # Header lines, as in stderr or a curl command: to the end of the line or the closing quote.
     (re.compile(r"(?i)\b(?:proxy-)?authorization[\"']?\s*[:=]\s*[\"']?((?:(?:bearer|basic|digest|token|negotiate)\s+)?[^\s\"',<>]{4,})"), "SECRET"),
     (re.compile(r"(?i)\b(?:set-)?cookie[\"']?\s*:\s*[\"']?([^\r\n\"'<>]{3,})"), "SECRET"),
@@ -88,10 +91,10 @@ _CREDENTIALS = (
 # refuses the whole, and passes over domains that the public suffix list does not know (.corp,
 # .local). The endings are files and systemd units, as in logo@2x.png.
 _MAIL = re.compile(
-    r"(?<![A-Za-z0-9_.%+-])[A-Za-z0-9_.!$*+~'-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){0,8}"
+    r"(?<![A-Za-z0-9_.%+-])[A-Za-z0-9_][A-Za-z0-9_.!$*+~'-]{0,63}@(?:[A-Za-z0-9-]{1,63}\.){0,8}"
     r"(?:localhost|[A-Za-z0-9-]{1,63}\.(?!(?:png|jpe?g|gif|svg|webp|css|m?js|tsx?|json|map|py|md"
-    r"|service|socket|target|timer|slice|mount|scope)(?![\w-]))(?:[A-Za-z]{2,24}|xn--[A-Za-z0-9-]{2,59})"
-    r"|corp|home|internal|intranet|lan|local|localdomain|private)(?![\w-]|\.[A-Za-z0-9])"
+    r"|service|socket|target|timer|slice|mount|scope)(?![A-Za-z0-9-]))(?:[A-Za-z]{2,24}|xn--[A-Za-z0-9-]{2,59})"
+    r"|corp|home|internal|intranet|lan|local|localdomain|private)(?![A-Za-z0-9-]|\.[A-Za-z0-9])"
 )
 
 # Phones with a + or in groups, whatever number stands behind them: phonenumbers takes the 2 of
@@ -133,7 +136,7 @@ def rule_findings(text: str) -> Iterator[Finding]:
             name = match.group(1).lower()
             if name not in _NOBODY and any(map(str.isalnum, name)):
                 yield Finding(*match.span(1), "USER_NAME", 0.9, "home_folder")
-    if ":" in text or "=" in text or "B" in text:
+    if len(text) > 8:
         for pattern, kind in _CREDENTIALS:
             for match in pattern.finditer(text):
                 yield Finding(*match.span(1), kind, 0.95, "credentials")
