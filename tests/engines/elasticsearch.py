@@ -211,7 +211,9 @@ def start(
             "ES_JAVA_HOME": str(_java()),
             "ES_PATH_CONF": str(conf),
             "ES_TMPDIR": str(folder / "tmp"),
-            "ES_JAVA_OPTS": f"-Xms{_HEAP} -Xmx{_HEAP} -XX:-HeapDumpOnOutOfMemoryError"
+            # Starting counts, not peak speed: the quick compiler only, and memory as it is needed.
+            "ES_JAVA_OPTS": f"-Xms{_HEAP} -Xmx{_HEAP} -XX:TieredStopAtLevel=1 -XX:-AlwaysPreTouch"
+            " -XX:-HeapDumpOnOutOfMemoryError"
             f" -XX:ErrorFile={folder}/hs_err.log -Xlog:disable",
         }
         if password:

@@ -664,6 +664,16 @@ def test_options_that_cannot_be_are_named(options: dict[str, Any], option: str) 
     assert caught.value.option == option
 
 
+def test_secrets_are_not_in_the_text_of_the_options() -> None:
+    shown = [
+        repr(ElasticsearchOptions(user="u", password="secret-1")),
+        repr(ElasticsearchOptions(api_key="secret-2")),
+        repr(ElasticsearchOptions(token="secret-3")),
+        repr(ElasticsearchOptions(url="http://u:secret-4@localhost")),
+    ]
+    assert "secret" not in "".join(shown)
+
+
 def test_a_ca_file_that_is_not_there_is_named() -> None:
     with pytest.raises(OptionError, match="ca_file"):
         ElasticsearchOptions(url="https://localhost", ca_file="/nowhere/ca.pem").build()

@@ -14,8 +14,7 @@ from typing import Any
 
 import grpc
 import pytest
-from google.protobuf import duration_pb2
-from google.rpc import code_pb2, error_details_pb2, status_pb2
+from google.protobuf import any_pb2, duration_pb2
 from opentelemetry.proto.collector.logs.v1 import logs_service_pb2_grpc
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
     ExportLogsServiceRequest,
@@ -446,11 +445,21 @@ def test_bad_data_is_found_by_halving_and_nothing_is_sent_twice(
         assert receiver.accepted == [f"{n:016x}" for n in range(9) if n not in (2, 7)]
 
 
-def retry_info(seconds: int, nanos: int = 0) -> tuple[tuple[str, bytes], ...]:
-    status = status_pb2.Status(code=code_pb2.UNAVAILABLE)
-    delay = duration_pb2.Duration(seconds=seconds, nanos=nanos)
-    status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=delay))
-    return (("grpc-status-details-bin", status.SerializeToString()),)
+def retry_info(seconds: int, nanos: int = 0, kind: str = "RetryInfo") -> tuple[Any, ...]:
+    """Metadata with a google.rpc.Status of code 14 and two details, the second a RetryInfo."""
+
+    def nested(number: int, message: bytes) -> bytes:
+        assert len(message) < 128
+        return bytes([number << 3 | 2, len(message)]) + message
+
+    delay = duration_pb2.Duration(seconds=seconds, nanos=nanos).SerializeToString()
+    details = [
+        any_pb2.Any(type_url="type.googleapis.com/google.rpc.DebugInfo", value=nested(1, b"frame")),
+        any_pb2.Any(type_url=f"type.googleapis.com/google.rpc.{kind}", value=nested(1, delay)),
+    ]
+    status = b"\x08\x0e" + nested(2, b"busy")
+    status += b"".join(nested(3, detail.SerializeToString()) for detail in details)
+    return (("grpc-status-details-bin", status),)
 
 
 @pytest.mark.parametrize(
@@ -463,6 +472,7 @@ def retry_info(seconds: int, nanos: int = 0) -> tuple[tuple[str, bytes], ...]:
         ("grpc", (grpc.StatusCode.UNAVAILABLE, ()), None),
         ("grpc", (grpc.StatusCode.UNAVAILABLE, retry_info(7)), 7.0),
         ("grpc", (grpc.StatusCode.RESOURCE_EXHAUSTED, retry_info(0, 500_000_000)), 0.5),
+        ("grpc", (grpc.StatusCode.UNAVAILABLE, retry_info(7, kind="QuotaFailure")), None),
         ("grpc", (grpc.StatusCode.UNAVAILABLE, (("grpc-status-details-bin", b"\xff"),)), None),
         ("grpc", (grpc.StatusCode.ABORTED, ()), None),
         ("grpc", (grpc.StatusCode.OUT_OF_RANGE, ()), None),

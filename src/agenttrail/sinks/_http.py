@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
+
+_CERTIFICATE = re.compile(
+    r"certificate (?:verify failed|required|unknown|expired|revoked)|bad certificate|unknown ca",
+    re.IGNORECASE,
+)
 
 
 def retry_after_s(value: str | None, now: datetime) -> float | None:
@@ -26,3 +32,8 @@ def bare(url: str) -> str:
     """The URL without credentials, fit for a message."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+def about_certificate(text: str) -> bool:
+    """Whether the text of a TLS error says that a certificate is missing or wrong (OpenSSL's words)."""
+    return _CERTIFICATE.search(text) is not None

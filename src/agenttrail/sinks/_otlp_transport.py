@@ -9,7 +9,7 @@ OTLP/HTTP Response.
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from agenttrail import __version__
 from agenttrail.errors import RetryLater, Unreachable
-from agenttrail.sinks._http import bare, retry_after_s
+from agenttrail.sinks._http import about_certificate, bare, retry_after_s
 
 if TYPE_CHECKING:
     from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
@@ -91,8 +91,9 @@ class HttpTransport:
                 verify=self._verify,  # here, because REQUESTS_CA_BUNDLE overrides a session's
                 allow_redirects=False,
             )
-        except requests.exceptions.SSLError:
-            raise Unreachable(
+        except requests.exceptions.SSLError as error:
+            # A certificate stays wrong; a handshake may break because the receiver is restarting.
+            raise (Unreachable if about_certificate(str(error)) else RetryLater)(
                 f"{self._bare}: TLS failed",
                 hint="check https, ca_file, cert_file, key_file and verify",
             ) from None
@@ -191,21 +192,36 @@ class GrpcTransport:
 
 
 def _retry_delay_s(metadata: Sequence[tuple[str, Any]]) -> float | None:
-    """Seconds of RetryInfo in the details of a gRPC status; None where there is none."""
-    from google.protobuf.message import DecodeError
-    from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
-    from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+    """Seconds of RetryInfo in the details of a gRPC status; None where there is none.
 
-    details: Mapping[str, Any] = dict(metadata)
+    google.rpc's messages are read by their field numbers (google/rpc/status.proto: details is 3;
+    google/rpc/error_details.proto: retry_delay is 1): no package of them is needed for one number.
+    """
+    from google.protobuf.any_pb2 import Any as AnyMessage
+    from google.protobuf.duration_pb2 import Duration
+    from google.protobuf.message import DecodeError
+
     try:
-        status = Status.FromString(details.get("grpc-status-details-bin", b""))
-        for detail in status.details:
-            info = RetryInfo()
-            if detail.Unpack(info):
-                return float(max(0, info.retry_delay.ToNanoseconds())) / 1e9
+        for detail in _fields(dict(metadata).get("grpc-status-details-bin", b""), 3):
+            packed = AnyMessage.FromString(detail)
+            if packed.type_url.endswith("/google.rpc.RetryInfo"):
+                for delay in _fields(packed.value, 1):
+                    return max(0, Duration.FromString(delay).ToNanoseconds()) / 1e9
     except DecodeError:
         pass
     return None
+
+
+def _fields(message: bytes, number: int) -> Iterator[bytes]:
+    """The values of one length-delimited field of a message whose type is not known here."""
+    from google.protobuf.empty_pb2 import Empty
+    from google.protobuf.unknown_fields import UnknownFieldSet
+
+    unknown = UnknownFieldSet(Empty.FromString(message))
+    for index in range(len(unknown)):
+        field = unknown[index]
+        if field.field_number == number and isinstance(field.data, bytes):
+            yield field.data
 
 
 def _no_auth(request: Any) -> Any:

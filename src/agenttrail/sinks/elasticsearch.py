@@ -25,7 +25,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -37,7 +37,7 @@ from agenttrail.errors import OptionError, Rejected, RetryLater, Unreachable
 from agenttrail.seams import MaskedEvent
 from agenttrail.sinks import _elasticsearch_template as template
 from agenttrail.sinks._elasticsearch_template import Change
-from agenttrail.sinks._http import bare, retry_after_s
+from agenttrail.sinks._http import about_certificate, bare, retry_after_s
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
@@ -55,15 +55,20 @@ class ElasticsearchOptions:
     """Elasticsearch 8 or 9: bulk create into a data stream, each event once."""
 
     type: ClassVar[str] = "elasticsearch"
-    url: Annotated[str, "Address of a node or a load balancer."] = "http://localhost:9200"
+    url: Annotated[str, "Address of a node or a load balancer."] = field(
+        default="http://localhost:9200",
+        repr=False,  # it may hold credentials
+    )
     index: Annotated[
         str | None,
         "Data stream, index or alias for all events; by default each event names its own.",
     ] = None
     user: Annotated[str | None, "User name, with password."] = None
-    password: Annotated[str | None, "Password of user."] = None
-    api_key: Annotated[str | None, "API key, encoded as Elasticsearch gives it."] = None
-    token: Annotated[str | None, "Bearer token."] = None
+    password: Annotated[str | None, "Password of user."] = field(default=None, repr=False)
+    api_key: Annotated[str | None, "API key, encoded as Elasticsearch gives it."] = field(
+        default=None, repr=False
+    )
+    token: Annotated[str | None, "Bearer token."] = field(default=None, repr=False)
     ca_file: Annotated[str | None, "PEM file of the authority that signed the certificate."] = None
     cert_file: Annotated[str | None, "PEM file of the client's certificate."] = None
     key_file: Annotated[str | None, "PEM file of its private key."] = None
@@ -167,24 +172,9 @@ class ElasticsearchSink:
     def check(self) -> None:
         """Reachable, the credentials right, the index template there, writing allowed."""
         try:
-            status, _ = self._request("GET", f"/_index_template/{template.TEMPLATE}")
+            self._check()
         except RetryLater as error:
             raise Unreachable(error.message, hint=error.hint) from error
-        if status == 401 or (status == 403 and self._options.require_template):
-            raise self._refused(status)
-        if status == 404 and self._options.require_template and self._options.index is None:
-            raise Unreachable(
-                f"{self._url}: the index template {template.TEMPLATE} is not installed",
-                hint="agenttrail setup elasticsearch",
-            )
-        if status not in (200, 403, 404):
-            raise Unreachable(f"{self._url}: answered {status}", hint="is this Elasticsearch?")
-        target = self._options.index or template.PATTERN
-        wanted = {"index": [{"names": [target], "privileges": list(_PRIVILEGES)}]}
-        status, answer = self._request("POST", "/_security/user/_has_privileges", wanted)
-        # Without security there is no such path: nothing to ask.
-        if status == 200 and not answer["has_all_requested"]:
-            raise self._refused(403)
 
     def install(self, *, dry_run: bool = False) -> list[Change]:
         """Puts the index template there, and what is new in it on data streams that exist.
@@ -205,6 +195,24 @@ class ElasticsearchSink:
 
     def close(self) -> None:
         self._client.close()
+
+    def _check(self) -> None:
+        status, _ = self._request("GET", f"/_index_template/{template.TEMPLATE}")
+        if status == 401 or (status == 403 and self._options.require_template):
+            raise self._refused(status)
+        if status == 404 and self._options.require_template and self._options.index is None:
+            raise Unreachable(
+                f"{self._url}: the index template {template.TEMPLATE} is not installed",
+                hint="agenttrail setup elasticsearch",
+            )
+        if status not in (200, 403, 404):
+            raise Unreachable(f"{self._url}: answered {status}", hint="is this Elasticsearch?")
+        target = self._options.index or template.PATTERN
+        wanted = {"index": [{"names": [target], "privileges": list(_PRIVILEGES)}]}
+        status, answer = self._request("POST", "/_security/user/_has_privileges", wanted)
+        # Without security there is no such path: nothing to ask.
+        if status == 200 and not answer["has_all_requested"]:
+            raise self._refused(403)
 
     def _chunks(self, batch: Sequence[MaskedEvent]) -> Iterator[list[int]]:
         """Indexes of the batch in requests of at most `batch_bytes`, or of one event."""
@@ -294,9 +302,9 @@ class ElasticsearchSink:
             return self._failed(
                 error.status_code, error.body, error.meta.headers.get("retry-after")
             )
-        except SSLError:
-            # The exception's text and cause hold addresses and certificate details, no content.
-            raise Unreachable(
+        except SSLError as error:
+            # A certificate stays wrong; a handshake may break because the server is restarting.
+            raise (Unreachable if about_certificate(error.message) else RetryLater)(
                 f"{self._url}: TLS failed", hint="check https, ca_file, cert_file and verify"
             ) from None
         except TransportError as error:
