@@ -21,8 +21,8 @@ from agenttrail.masks._findings import Finding, render
 from agenttrail.masks._reader import Mode, Reader
 from agenttrail.masks._rules import is_time, kind_of, number_kind
 
-# Nesting that is kept as objects; deeper values become JSON in a string, since Elasticsearch's
-# flattened field refuses more than 20 levels by default and our index template sets 40.
+# Nesting that is kept as objects; deeper values become JSON in a string: Elasticsearch refuses a
+# document whose flattened field is nested deeper than its depth_limit.
 MAX_LEVELS = 32
 # Each round masks more of a text, so it ends by itself; the bound is for a detector gone wrong.
 _ROUNDS = 10

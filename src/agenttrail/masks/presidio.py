@@ -20,8 +20,9 @@ Limits: English. Patterns (e-mail, phone, card, …) are found in any script, na
 places only where they are written in Latin letters, and not in Thai, Lao or Japanese. A single
 word that is not capitalised is not read as a name. Data inside base64 blobs, compressed data and
 pictures is not seen, nor a number spelt in words. One number in eleven has a valid check digit by
-chance: of 12 and 13 digits it is then masked as a My Number or a Thai id. What no recogniser knows is not found: names are
-found by a model, and a model misses some.
+chance: of 12 and 13 digits it is then masked as a My Number or a Thai id. What no recogniser knows
+is not found: names are found by a model, which misses some, and in source code sees some that are
+none.
 """
 
 from __future__ import annotations
