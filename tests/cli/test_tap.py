@@ -275,3 +275,58 @@ def test_a_wrong_configuration_is_told_before_anything_starts(
     assert done.returncode == 2
     assert said in done.stderr.decode()
     assert not (tmp_path / "started").exists()
+
+
+def test_a_signal_after_the_servers_end_ends_the_wait_for_recording(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")  # nobody reads it, so recording hangs
+    with subprocess.Popen(
+        command("--raw", tmp_path / "fifo", "--", "sh", "-c", "exit 3"),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=ENVIRONMENT,
+    ) as process:  # fmt: skip
+        assert process.stdout
+        assert process.stdout.read() == b""
+        time.sleep(0.3)
+        started = time.monotonic()
+        process.terminate()
+        assert process.wait(20) == 3
+        assert time.monotonic() - started < 3
+
+
+def test_a_server_ends_with_a_tap_that_is_killed(tmp_path: Path) -> None:
+    script = f"cat; touch {tmp_path}/ended"
+    with subprocess.Popen(
+        command("--raw", tmp_path / "w", "--", "sh", "-c", script),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=ENVIRONMENT,
+    ) as process:  # fmt: skip
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(b"x\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == b"x\n"
+        process.kill()
+        process.wait(20)
+    deadline = time.monotonic() + 10
+    while not (tmp_path / "ended").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert (tmp_path / "ended").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_stays_bounded_where_recording_hangs(tmp_path: Path) -> None:
+    """400 MB without one line break pass while nothing can be written."""
+    os.mkfifo(tmp_path / "fifo")
+    with subprocess.Popen(
+        command("--raw", tmp_path / "fifo", "--", "head", "-c", "400000000", "/dev/zero"),
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=ENVIRONMENT,
+    ) as process:  # fmt: skip
+        assert process.stdout
+        passed = 0
+        while chunk := process.stdout.read(1_000_000):
+            passed += len(chunk)
+        # It waits a while for the recording, and shows the most memory it ever had.
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        process.terminate()
+        assert process.wait(20) == 0
+    assert passed == 400_000_000
+    most = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
+    assert 64_000 < int(most) < 150_000  # kB: the queue, and the program itself

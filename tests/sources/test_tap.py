@@ -150,7 +150,12 @@ def test_what_overflows_the_queue_is_counted_and_leaves_no_half_line(data: st.Da
         return writing
 
     tap = Recorder(
-        open_output, server="s", connection="c", report=reports.append, queue_bytes=24, gather_s=0.0
+        open_output,
+        server="s",
+        connection="c",
+        report=reports.append,
+        queue_bytes=620,
+        gather_s=0.0,
     )
     for number, chunk in enumerate(chunks):
         if number in pauses:
@@ -182,7 +187,7 @@ def test_an_overflow_is_reported_once_and_recording_goes_on_after_it(tmp_path: P
         server="s",
         connection="c",
         report=reports.append,
-        queue_bytes=100,
+        queue_bytes=300,
         gather_s=0.0,
     )
     tap.put("c2s", b"a" * 60)

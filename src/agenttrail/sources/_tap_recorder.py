@@ -25,6 +25,7 @@ Gap = Literal["", "whole", "torn"]
 QUEUE_BYTES = 64 * 1024 * 1024
 # A tool result with pictures in it may have tens of megabytes; what is longer is cut.
 LINE_BYTES = 64 * 1024 * 1024
+_CHUNK_COST = 200  # bytes that a queued chunk takes beside its own: many small ones count too
 # After the first chunk of a burst the thread lets more come, so that it does not compete with the
 # traffic for the interpreter on every message. A killed tap loses at most this much.
 GATHER_S = 0.01
@@ -97,14 +98,14 @@ class Recorder:
         chunk is the end of that direction: its last line needs no line break.
         """
         with self._lock:
-            if self._pending + len(chunk) > self._queue_bytes:
+            if chunk and self._pending + len(chunk) + _CHUNK_COST > self._queue_bytes:
                 # Each line break ends one line that is lost in part or whole.
                 self.counts.lost += chunk.count(b"\n")
                 self._gap[direction] = "whole" if chunk.endswith(b"\n") else "torn"
                 first, self._overflowed = not self._overflowed, True
             else:
                 first = False
-                self._pending += len(chunk)
+                self._pending += len(chunk) + _CHUNK_COST
                 self._queue.put((direction, time.time_ns(), chunk, self._gap[direction]))
                 self._gap[direction] = ""
         if first:
@@ -177,7 +178,7 @@ class Recorder:
                 made.append(self._encode(direction, at_ns, line))
             line.clear()
         with self._lock:
-            self._pending -= len(chunk)
+            self._pending -= len(chunk) + _CHUNK_COST
         return made
 
     def _encode(self, direction: Direction, at_ns: int, line: _Line) -> bytes:
