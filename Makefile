@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONUTF8 = 1
 
-.PHONY: help demo test lint unit engines setup setup-dev lock bench clean
+.PHONY: help demo test lint unit engines setup setup-dev docs lock bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 12
@@ -18,8 +18,8 @@ test: setup-dev  ## everything: lint, types, engines, all tests
 	$(BIN)/python -m pytest
 
 lint: setup-dev  ## ruff and mypy
-	$(BIN)/ruff format --check src tests collectors benchmarks
-	$(BIN)/ruff check src tests collectors benchmarks
+	$(BIN)/ruff format --check src tests collectors benchmarks docs
+	$(BIN)/ruff check src tests collectors benchmarks docs
 	$(BIN)/mypy
 
 unit: setup-dev  ## tests without real servers
@@ -30,6 +30,9 @@ engines: setup-dev  ## fetch and build the real servers that the tests run
 
 setup: $(VENV)/.runtime
 setup-dev: $(VENV)/.dev
+
+docs: setup-dev  ## docs/reference.md from the code
+	$(BIN)/python docs/build.py
 
 bench: setup-dev  ## the benchmarks
 	$(BIN)/python benchmarks/tap.py

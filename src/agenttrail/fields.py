@@ -149,970 +149,170 @@ def _field(
     return name
 
 
+# One row a line: a table reads better unwrapped.
+# fmt: off
 # --- when and what -------------------------------------------------------------------------------
-TIMESTAMP = _field(
-    "@timestamp",
-    "date",
-    "When it happened (start of a call); time of reading only where the log holds none, which agenttrail.source.time says.",
-    _ECS,
-    ocsf="time",
-    shape=DATE,
-    envelope=True,
-)
-ECS_VERSION_FIELD = _field(
-    "ecs.version",
-    "keyword",
-    "ECS version that the record follows.",
-    _ECS,
-    shape=VERSION,
-    envelope=True,
-)
-EVENT_ID = _field(
-    "event.id",
-    "keyword",
-    "Deterministic id: the same input gives the same id on every run.",
-    _ECS,
-    ocsf="metadata.uid",
-    shape=MADE_ID,
-    envelope=True,
-)
-EVENT_KIND = _field(
-    "event.kind",
-    "keyword",
-    "event, or pipeline_error for a line that could not be read.",
-    _ECS,
-    shape=one_of("event", "alert", "metric", "state", "pipeline_error", "signal"),
-    envelope=True,
-)
-EVENT_CATEGORY = _field(
-    "event.category",
-    "keywords",
-    "ECS categories.",
-    _ECS,
-    shape=one_of(
-        "api",
-        "authentication",
-        "configuration",
-        "database",
-        "email",
-        "file",
-        "host",
-        "iam",
-        "network",
-        "package",
-        "process",
-        "session",
-        "threat",
-        "web",
-    ),
-    envelope=True,
-)
-EVENT_TYPE = _field(
-    "event.type",
-    "keywords",
-    "ECS types.",
-    _ECS,
-    shape=one_of(
-        "access",
-        "admin",
-        "allowed",
-        "change",
-        "connection",
-        "creation",
-        "deletion",
-        "denied",
-        "end",
-        "error",
-        "group",
-        "info",
-        "installation",
-        "protocol",
-        "start",
-        "user",
-    ),
-    envelope=True,
-)
-EVENT_ACTION = _field(
-    "event.action",
-    "keyword",
-    "What was done: the GenAI operation (execute_tool, chat, invoke_agent), an MCP method, or a name of our own (user_prompt, permission_mode_changed, stderr, unreadable).",
-    _ECS,
-    ocsf="activity_name",
-    shape=WORD,
-    envelope=True,
-)
-EVENT_OUTCOME = _field(
-    "event.outcome",
-    "keyword",
-    "success, failure, or unknown (pending or never answered).",
-    _ECS,
-    ocsf="status_id",
-    shape=one_of("success", "failure", "unknown"),
-    envelope=True,
-)
-EVENT_DURATION = _field(
-    "event.duration",
-    "long",
-    "From request to response.",
-    _ECS,
-    unit="ns",
-    ocsf="duration (ms)",
-    envelope=True,
-)
-EVENT_REASON = _field(
-    "event.reason", "text", "Why it ended as it did, in words.", _ECS, ocsf="status_detail"
-)
-EVENT_SEQUENCE = _field(
-    "event.sequence",
-    "long",
-    "Order within the source where the source numbers its records.",
-    _ECS,
-    ocsf="metadata.sequence",
-)
-EVENT_DATASET = _field(
-    "event.dataset",
-    "keyword",
-    "Always agenttrail.audit.",
-    _ECS,
-    shape=one_of(DATASET),
-    envelope=True,
-)
-DATA_STREAM_TYPE = _field(
-    "data_stream.type", "keyword", "Always logs.", _ECS, shape=one_of("logs"), envelope=True
-)
-DATA_STREAM_DATASET = _field(
-    "data_stream.dataset",
-    "keyword",
-    "Always agenttrail.audit.",
-    _ECS,
-    shape=one_of(DATASET),
-    envelope=True,
-)
-DATA_STREAM_NAMESPACE = _field(
-    "data_stream.namespace",
-    "keyword",
-    "Set by the operator; default where nothing is.",
-    _ECS,
-    shape=TOKEN,
-    envelope=True,
-)
-MESSAGE = _field(
-    "message",
-    "text",
-    "The line or notification in words (stderr, log messages).",
-    _ECS,
-    ocsf="message",
-)
-LOG_LEVEL = _field(
-    "log.level",
-    "keyword",
-    "Severity as the source wrote it, lower case.",
-    _ECS,
-    ocsf="severity",
-    shape=WORD,
-)
+TIMESTAMP = _field("@timestamp", "date", "When it happened (start of a call); time of reading only where the log holds none, which agenttrail.source.time says.", _ECS, ocsf="time", shape=DATE, envelope=True)
+ECS_VERSION_FIELD = _field("ecs.version", "keyword", "ECS version that the record follows.", _ECS, shape=VERSION, envelope=True)
+EVENT_ID = _field("event.id", "keyword", "Deterministic id: the same input gives the same id on every run.", _ECS, ocsf="metadata.uid", shape=MADE_ID, envelope=True)
+EVENT_KIND = _field("event.kind", "keyword", "event, or pipeline_error for a line that could not be read.", _ECS, shape=one_of("event", "alert", "metric", "state", "pipeline_error", "signal"), envelope=True)
+EVENT_CATEGORY = _field("event.category", "keywords", "ECS categories.", _ECS, shape=one_of("api", "authentication", "configuration", "database", "email", "file", "host", "iam", "network", "package", "process", "session", "threat", "web"), envelope=True)
+EVENT_TYPE = _field("event.type", "keywords", "ECS types.", _ECS, shape=one_of("access", "admin", "allowed", "change", "connection", "creation", "deletion", "denied", "end", "error", "group", "info", "installation", "protocol", "start", "user"), envelope=True)
+EVENT_ACTION = _field("event.action", "keyword", "What was done: the GenAI operation (execute_tool, chat, invoke_agent), an MCP method, or a name of our own (user_prompt, permission_mode_changed, stderr, unreadable).", _ECS, ocsf="activity_name", shape=WORD, envelope=True)
+EVENT_OUTCOME = _field("event.outcome", "keyword", "success, failure, or unknown (pending or never answered).", _ECS, ocsf="status_id", shape=one_of("success", "failure", "unknown"), envelope=True)
+EVENT_DURATION = _field("event.duration", "long", "From request to response.", _ECS, unit="ns", ocsf="duration (ms)", envelope=True)
+EVENT_REASON = _field("event.reason", "text", "Why it ended as it did, in words.", _ECS, ocsf="status_detail")
+EVENT_SEQUENCE = _field("event.sequence", "long", "Order within the source where the source numbers its records.", _ECS, ocsf="metadata.sequence")
+EVENT_DATASET = _field("event.dataset", "keyword", "Always agenttrail.audit.", _ECS, shape=one_of(DATASET), envelope=True)
+DATA_STREAM_TYPE = _field("data_stream.type", "keyword", "Always logs.", _ECS, shape=one_of("logs"), envelope=True)
+DATA_STREAM_DATASET = _field("data_stream.dataset", "keyword", "Always agenttrail.audit.", _ECS, shape=one_of(DATASET), envelope=True)
+DATA_STREAM_NAMESPACE = _field("data_stream.namespace", "keyword", "Set by the operator; default where nothing is.", _ECS, shape=TOKEN, envelope=True)
+MESSAGE = _field("message", "text", "The line or notification in words (stderr, log messages).", _ECS, ocsf="message")
+LOG_LEVEL = _field("log.level", "keyword", "Severity as the source wrote it, lower case.", _ECS, ocsf="severity", shape=WORD)
 LOG_LOGGER = _field("log.logger", "keyword", "Logger that wrote it.", _ECS, shape=TOKEN)
 TAGS = _field("tags", "keywords", "Free marks set by the operator.", _ECS, shape=TOKEN)
 
 # --- tracing -------------------------------------------------------------------------------------
-TRACE_ID = _field(
-    "trace.id", "keyword", "W3C trace id.", _ECS, ocsf="trace.uid", shape=HEX, envelope=True
-)
-SPAN_ID = _field(
-    "span.id", "keyword", "W3C span id.", _ECS, ocsf="trace.span.uid", shape=HEX, envelope=True
-)
-SPAN_PARENT_ID = _field(
-    "agenttrail.span.parent.id",
-    "keyword",
-    "W3C id of the parent span.",
-    _OWN,
-    ocsf="trace.span.parent_uid",
-    shape=HEX,
-    envelope=True,
-)
+TRACE_ID = _field("trace.id", "keyword", "W3C trace id.", _ECS, ocsf="trace.uid", shape=HEX, envelope=True)
+SPAN_ID = _field("span.id", "keyword", "W3C span id.", _ECS, ocsf="trace.span.uid", shape=HEX, envelope=True)
+SPAN_PARENT_ID = _field("agenttrail.span.parent.id", "keyword", "W3C id of the parent span.", _OWN, ocsf="trace.span.parent_uid", shape=HEX, envelope=True)
 
 # --- agent, conversation, model ------------------------------------------------------------------
-OPERATION_NAME = _field(
-    "gen_ai.operation.name",
-    "keyword",
-    "GenAI operation, execute_tool only for tool calls.",
-    _GENAI,
-    ecs="gen_ai.operation.name",
-    ocsf="api.operation",
-    shape=WORD,
-    envelope=True,
-)
-PROVIDER_NAME = _field(
-    "gen_ai.provider.name",
-    "keyword",
-    "Model provider.",
-    _GENAI,
-    ecs="gen_ai.provider.name",
-    ocsf="ai_model.ai_provider",
-    shape=WORD,
-)
-REQUEST_MODEL = _field(
-    "gen_ai.request.model",
-    "keyword",
-    "Model asked for.",
-    _GENAI,
-    ecs="gen_ai.request.model",
-    ocsf="ai_model.name",
-    shape=TOKEN,
-)
-REQUEST_MAX_TOKENS = _field(
-    "gen_ai.request.max_tokens",
-    "long",
-    "Most tokens the answer may have.",
-    _GENAI,
-    unit="{token}",
-    ecs="gen_ai.request.max_tokens",
-)
-RESPONSE_MODEL = _field(
-    "gen_ai.response.model",
-    "keyword",
-    "Model that answered.",
-    _GENAI,
-    ecs="gen_ai.response.model",
-    ocsf="ai_model.name",
-    shape=TOKEN,
-)
-RESPONSE_ID = _field(
-    "gen_ai.response.id",
-    "keyword",
-    "Provider's id of the answer.",
-    _GENAI,
-    ecs="gen_ai.response.id",
-    shape=TOKEN,
-)
-FINISH_REASONS = _field(
-    "gen_ai.response.finish_reasons",
-    "keywords",
-    "Why the model stopped.",
-    _GENAI,
-    ecs="gen_ai.response.finish_reasons",
-    shape=WORD,
-)
-CONVERSATION_ID = _field(
-    "gen_ai.conversation.id",
-    "keyword",
-    "Session or thread id that the agent's own log gives.",
-    _GENAI,
-    ocsf="message_context.uid",
-    shape=TOKEN,
-)
-CONVERSATION_COMPACTED = _field(
-    "gen_ai.conversation.compacted",
-    "boolean",
-    "Only true, where the context was compacted before this.",
-    _GENAI,
-)
-AGENT_ID = _field(
-    "gen_ai.agent.id",
-    "keyword",
-    "Stable id of a hosted agent, never of an instance.",
-    _GENAI,
-    ecs="gen_ai.agent.id",
-    ocsf="ai_agent.uid",
-    shape=TOKEN,
-)
-AGENT_NAME = _field(
-    "gen_ai.agent.name",
-    "keyword",
-    "Agent's name.",
-    _GENAI,
-    ecs="gen_ai.agent.name",
-    ocsf="ai_agent.name",
-    shape=TOKEN,
-)
-AGENT_VERSION = _field(
-    "gen_ai.agent.version",
-    "keyword",
-    "Agent's version.",
-    _GENAI,
-    ocsf="ai_agent.version",
-    shape=VERSION,
-)
-AGENT_DESCRIPTION = _field(
-    "gen_ai.agent.description",
-    "text",
-    "What the agent was started for.",
-    _GENAI,
-    ecs="gen_ai.agent.description",
-)
-AGENT_INSTANCE_ID = _field(
-    "agenttrail.agent.instance.id",
-    "keyword",
-    "One running instance (a sub-agent of a session, say).",
-    _OWN,
-    ocsf="ai_agent.instance_uid",
-    shape=TOKEN,
-)
-AGENT_PARENT_ID = _field(
-    "agenttrail.agent.parent.id",
-    "keyword",
-    "Instance or session that started this agent.",
-    _OWN,
-    shape=TOKEN,
-)
-AGENT_TYPE = _field(
-    "agenttrail.agent.type",
-    "keyword",
-    "Kind of sub-agent as its runtime calls it.",
-    _OWN,
-    shape=TOKEN,
-)
-AGENT_SIDECHAIN = _field(
-    "agenttrail.agent.sidechain",
-    "boolean",
-    "True on the work of a sub-agent beside the main conversation.",
-    _OWN,
-)
-TASK_ID = _field(
-    "agenttrail.task.id",
-    "keyword",
-    "Unit of work asked for by a person or a job.",
-    _OWN,
-    ocsf="metadata.correlation_uid",
-    shape=TOKEN,
-)
-TURN_ID = _field(
-    "agenttrail.turn.id",
-    "keyword",
-    "One turn (prompt to final answer) where the source names it.",
-    _OWN,
-    shape=TOKEN,
-)
-HANDOFF_FROM = _field(
-    "agenttrail.handoff.from", "keyword", "Agent that handed over.", _OWN, shape=TOKEN
-)
+OPERATION_NAME = _field("gen_ai.operation.name", "keyword", "GenAI operation, execute_tool only for tool calls.", _GENAI, ecs="gen_ai.operation.name", ocsf="api.operation", shape=WORD, envelope=True)
+PROVIDER_NAME = _field("gen_ai.provider.name", "keyword", "Model provider.", _GENAI, ecs="gen_ai.provider.name", ocsf="ai_model.ai_provider", shape=WORD)
+REQUEST_MODEL = _field("gen_ai.request.model", "keyword", "Model asked for.", _GENAI, ecs="gen_ai.request.model", ocsf="ai_model.name", shape=TOKEN)
+REQUEST_MAX_TOKENS = _field("gen_ai.request.max_tokens", "long", "Most tokens the answer may have.", _GENAI, unit="{token}", ecs="gen_ai.request.max_tokens")
+RESPONSE_MODEL = _field("gen_ai.response.model", "keyword", "Model that answered.", _GENAI, ecs="gen_ai.response.model", ocsf="ai_model.name", shape=TOKEN)
+RESPONSE_ID = _field("gen_ai.response.id", "keyword", "Provider's id of the answer.", _GENAI, ecs="gen_ai.response.id", shape=TOKEN)
+FINISH_REASONS = _field("gen_ai.response.finish_reasons", "keywords", "Why the model stopped.", _GENAI, ecs="gen_ai.response.finish_reasons", shape=WORD)
+CONVERSATION_ID = _field("gen_ai.conversation.id", "keyword", "Session or thread id that the agent's own log gives.", _GENAI, ocsf="message_context.uid", shape=TOKEN)
+CONVERSATION_COMPACTED = _field("gen_ai.conversation.compacted", "boolean", "Only true, where the context was compacted before this.", _GENAI)
+AGENT_ID = _field("gen_ai.agent.id", "keyword", "Stable id of a hosted agent, never of an instance.", _GENAI, ecs="gen_ai.agent.id", ocsf="ai_agent.uid", shape=TOKEN)
+AGENT_NAME = _field("gen_ai.agent.name", "keyword", "Agent's name.", _GENAI, ecs="gen_ai.agent.name", ocsf="ai_agent.name", shape=TOKEN)
+AGENT_VERSION = _field("gen_ai.agent.version", "keyword", "Agent's version.", _GENAI, ocsf="ai_agent.version", shape=VERSION)
+AGENT_DESCRIPTION = _field("gen_ai.agent.description", "text", "What the agent was started for.", _GENAI, ecs="gen_ai.agent.description")
+AGENT_INSTANCE_ID = _field("agenttrail.agent.instance.id", "keyword", "One running instance (a sub-agent of a session, say).", _OWN, ocsf="ai_agent.instance_uid", shape=TOKEN)
+AGENT_PARENT_ID = _field("agenttrail.agent.parent.id", "keyword", "Instance or session that started this agent.", _OWN, shape=TOKEN)
+AGENT_TYPE = _field("agenttrail.agent.type", "keyword", "Kind of sub-agent as its runtime calls it.", _OWN, shape=TOKEN)
+AGENT_SIDECHAIN = _field("agenttrail.agent.sidechain", "boolean", "True on the work of a sub-agent beside the main conversation.", _OWN)
+TASK_ID = _field("agenttrail.task.id", "keyword", "Unit of work asked for by a person or a job.", _OWN, ocsf="metadata.correlation_uid", shape=TOKEN)
+TURN_ID = _field("agenttrail.turn.id", "keyword", "One turn (prompt to final answer) where the source names it.", _OWN, shape=TOKEN)
+HANDOFF_FROM = _field("agenttrail.handoff.from", "keyword", "Agent that handed over.", _OWN, shape=TOKEN)
 HANDOFF_TO = _field("agenttrail.handoff.to", "keyword", "Agent that took over.", _OWN, shape=TOKEN)
-INPUT_MESSAGES = _field(
-    "gen_ai.input.messages",
-    "objects",
-    "What the model or agent was told: OTel message objects of role and parts.",
-    _GENAI,
-    ecs="gen_ai.input.messages",
-    ocsf="message_context.prompt_text",
-)
-OUTPUT_MESSAGES = _field(
-    "gen_ai.output.messages",
-    "objects",
-    "What the model answered: OTel message objects.",
-    _GENAI,
-    ecs="gen_ai.output.messages",
-    ocsf="message_context.response_text",
-)
-SYSTEM_INSTRUCTIONS = _field(
-    "gen_ai.system_instructions",
-    "objects",
-    "System prompt as OTel parts.",
-    _GENAI,
-    ecs="gen_ai.system_instructions",
-)
-INPUT_TOKENS = _field(
-    "gen_ai.usage.input_tokens",
-    "long",
-    "All input tokens, cached ones included.",
-    _GENAI,
-    unit="{token}",
-    ecs="gen_ai.usage.input_tokens",
-    ocsf="message_context.prompt_tokens",
-)
-OUTPUT_TOKENS = _field(
-    "gen_ai.usage.output_tokens",
-    "long",
-    "All output tokens, reasoning included.",
-    _GENAI,
-    unit="{token}",
-    ecs="gen_ai.usage.output_tokens",
-    ocsf="message_context.completion_tokens",
-)
-CACHE_READ_TOKENS = _field(
-    "gen_ai.usage.cache_read.input_tokens",
-    "long",
-    "Input tokens read from a cache; part of input_tokens.",
-    _GENAI,
-    unit="{token}",
-)
-CACHE_WRITE_TOKENS = _field(
-    "gen_ai.usage.cache_write.input_tokens",
-    "long",
-    "Input tokens written to a cache; part of input_tokens.",
-    _GENAI,
-    unit="{token}",
-)
-REASONING_TOKENS = _field(
-    "gen_ai.usage.reasoning.output_tokens",
-    "long",
-    "Output tokens spent on reasoning; part of output_tokens.",
-    _GENAI,
-    unit="{token}",
-)
-COST_TOTAL = _field(
-    "agenttrail.cost.total", "double", "Money spent.", _OWN, unit="agenttrail.cost.currency"
-)
-COST_CURRENCY = _field(
-    "agenttrail.cost.currency",
-    "keyword",
-    "ISO 4217 code.",
-    _OWN,
-    shape=Shape(name="currency", pattern=re.compile("[A-Z]{3}")),
-)
-COST_SOURCE = _field(
-    "agenttrail.cost.source",
-    "keyword",
-    "reported by the source, or computed.",
-    _OWN,
-    shape=one_of("reported", "computed"),
-)
+INPUT_MESSAGES = _field("gen_ai.input.messages", "objects", "What the model or agent was told: OTel message objects of role and parts.", _GENAI, ecs="gen_ai.input.messages", ocsf="message_context.prompt_text")
+OUTPUT_MESSAGES = _field("gen_ai.output.messages", "objects", "What the model answered: OTel message objects.", _GENAI, ecs="gen_ai.output.messages", ocsf="message_context.response_text")
+SYSTEM_INSTRUCTIONS = _field("gen_ai.system_instructions", "objects", "System prompt as OTel parts.", _GENAI, ecs="gen_ai.system_instructions")
+INPUT_TOKENS = _field("gen_ai.usage.input_tokens", "long", "All input tokens, cached ones included.", _GENAI, unit="{token}", ecs="gen_ai.usage.input_tokens", ocsf="message_context.prompt_tokens")
+OUTPUT_TOKENS = _field("gen_ai.usage.output_tokens", "long", "All output tokens, reasoning included.", _GENAI, unit="{token}", ecs="gen_ai.usage.output_tokens", ocsf="message_context.completion_tokens")
+CACHE_READ_TOKENS = _field("gen_ai.usage.cache_read.input_tokens", "long", "Input tokens read from a cache; part of input_tokens.", _GENAI, unit="{token}")
+CACHE_WRITE_TOKENS = _field("gen_ai.usage.cache_write.input_tokens", "long", "Input tokens written to a cache; part of input_tokens.", _GENAI, unit="{token}")
+REASONING_TOKENS = _field("gen_ai.usage.reasoning.output_tokens", "long", "Output tokens spent on reasoning; part of output_tokens.", _GENAI, unit="{token}")
+COST_TOTAL = _field("agenttrail.cost.total", "double", "Money spent.", _OWN, unit="agenttrail.cost.currency")
+COST_CURRENCY = _field("agenttrail.cost.currency", "keyword", "ISO 4217 code.", _OWN, shape=Shape(name="currency", pattern=re.compile("[A-Z]{3}")))
+COST_SOURCE = _field("agenttrail.cost.source", "keyword", "reported by the source, or computed.", _OWN, shape=one_of("reported", "computed"))
 
 # --- tool ----------------------------------------------------------------------------------------
-TOOL_NAME = _field(
-    "gen_ai.tool.name",
-    "keyword",
-    "Tool called. MCP names its characters: A-Z a-z 0-9 _ - . (MCP 2026-07-28, Tools).",
-    _GENAI,
-    ecs="gen_ai.tool.name",
-    ocsf="api.operation",
-    shape=Shape(
-        name="tool name", pattern=re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,127}"), scan=True
-    ),
-)
-TOOL_TYPE = _field(
-    "gen_ai.tool.type",
-    "keyword",
-    "function, extension or datastore.",
-    _GENAI,
-    ecs="gen_ai.tool.type",
-    shape=WORD,
-)
+TOOL_NAME = _field("gen_ai.tool.name", "keyword", "Tool called. MCP names its characters: A-Z a-z 0-9 _ - . (MCP 2026-07-28, Tools).", _GENAI, ecs="gen_ai.tool.name", ocsf="api.operation", shape=Shape(name="tool name", pattern=re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,127}"), scan=True ))
+TOOL_TYPE = _field("gen_ai.tool.type", "keyword", "function, extension or datastore.", _GENAI, ecs="gen_ai.tool.type", shape=WORD)
 TOOL_DESCRIPTION = _field("gen_ai.tool.description", "text", "Tool's own description.", _GENAI)
-TOOL_CALL_ID = _field(
-    "gen_ai.tool.call.id",
-    "keyword",
-    "Id of this call.",
-    _GENAI,
-    ecs="gen_ai.tool.call.id",
-    ocsf="api.request.uid",
-    shape=TOKEN,
-)
-TOOL_ARGUMENTS = _field(
-    "gen_ai.tool.call.arguments",
-    "object",
-    "Arguments; anything but an object stands under `value`.",
-    _GENAI,
-    ecs="gen_ai.tool.call.arguments",
-    ocsf="api.request.data",
-)
-TOOL_RESULT = _field(
-    "gen_ai.tool.call.result",
-    "object",
-    "Result of a call that succeeded; anything but an object stands under `value`.",
-    _GENAI,
-    ecs="gen_ai.tool.call.result",
-    ocsf="api.response.data",
-)
-TOOL_DEFINITIONS = _field(
-    "gen_ai.tool.definitions",
-    "objects",
-    "Tools as a server or a request listed them.",
-    _GENAI,
-    ecs="gen_ai.tool.definitions",
-)
-TOOL_ARGUMENTS_BYTES = _field(
-    "agenttrail.tool.arguments.bytes",
-    "long",
-    "Size of the arguments as JSON, before masking.",
-    _OWN,
-    unit="By",
-    envelope=True,
-)
-TOOL_RESULT_BYTES = _field(
-    "agenttrail.tool.result.bytes",
-    "long",
-    "Size of the result as JSON, before masking.",
-    _OWN,
-    unit="By",
-    envelope=True,
-)
-TOOL_READ_ONLY = _field(
-    "agenttrail.tool.annotations.read_only",
-    "boolean",
-    "readOnlyHint of tools/list: the server's own claim.",
-    "MCP 2026-07-28",
-    envelope=True,
-)
-TOOL_DESTRUCTIVE = _field(
-    "agenttrail.tool.annotations.destructive",
-    "boolean",
-    "destructiveHint of tools/list.",
-    "MCP 2026-07-28",
-    envelope=True,
-)
-TOOL_IDEMPOTENT = _field(
-    "agenttrail.tool.annotations.idempotent",
-    "boolean",
-    "idempotentHint of tools/list.",
-    "MCP 2026-07-28",
-    envelope=True,
-)
-TOOL_OPEN_WORLD = _field(
-    "agenttrail.tool.annotations.open_world",
-    "boolean",
-    "openWorldHint of tools/list.",
-    "MCP 2026-07-28",
-    envelope=True,
-)
-PROMPT_NAME = _field(
-    "gen_ai.prompt.name", "keyword", "Prompt template asked for.", _GENAI, shape=TOKEN
-)
+TOOL_CALL_ID = _field("gen_ai.tool.call.id", "keyword", "Id of this call.", _GENAI, ecs="gen_ai.tool.call.id", ocsf="api.request.uid", shape=TOKEN)
+TOOL_ARGUMENTS = _field("gen_ai.tool.call.arguments", "object", "Arguments; anything but an object stands under `value`.", _GENAI, ecs="gen_ai.tool.call.arguments", ocsf="api.request.data")
+TOOL_RESULT = _field("gen_ai.tool.call.result", "object", "Result of a call that succeeded; anything but an object stands under `value`.", _GENAI, ecs="gen_ai.tool.call.result", ocsf="api.response.data")
+TOOL_DEFINITIONS = _field("gen_ai.tool.definitions", "objects", "Tools as a server or a request listed them.", _GENAI, ecs="gen_ai.tool.definitions")
+TOOL_ARGUMENTS_BYTES = _field("agenttrail.tool.arguments.bytes", "long", "Size of the arguments as JSON, before masking.", _OWN, unit="By", envelope=True)
+TOOL_RESULT_BYTES = _field("agenttrail.tool.result.bytes", "long", "Size of the result as JSON, before masking.", _OWN, unit="By", envelope=True)
+TOOL_READ_ONLY = _field("agenttrail.tool.annotations.read_only", "boolean", "readOnlyHint of tools/list: the server's own claim.", "MCP 2026-07-28", envelope=True)
+TOOL_DESTRUCTIVE = _field("agenttrail.tool.annotations.destructive", "boolean", "destructiveHint of tools/list.", "MCP 2026-07-28", envelope=True)
+TOOL_IDEMPOTENT = _field("agenttrail.tool.annotations.idempotent", "boolean", "idempotentHint of tools/list.", "MCP 2026-07-28", envelope=True)
+TOOL_OPEN_WORLD = _field("agenttrail.tool.annotations.open_world", "boolean", "openWorldHint of tools/list.", "MCP 2026-07-28", envelope=True)
+PROMPT_NAME = _field("gen_ai.prompt.name", "keyword", "Prompt template asked for.", _GENAI, shape=TOKEN)
 SKILL_NAME = _field("gen_ai.skill.name", "keyword", "Skill used.", _GENAI, shape=TOKEN)
 WORKFLOW_NAME = _field("gen_ai.workflow.name", "keyword", "Workflow run.", _GENAI, shape=TOKEN)
-PROCESS_COMMAND_LINE = _field(
-    "process.command_line", "text", "Shell command that a tool ran.", _ECS, ocsf="process.cmd_line"
-)
-PROCESS_EXIT_CODE = _field(
-    "process.exit_code", "long", "Exit code of that command.", _ECS, ocsf="process.exit_code"
-)
-PROCESS_WORKING_DIRECTORY = _field(
-    "process.working_directory", "text", "Folder the agent worked in.", _ECS
-)
+PROCESS_COMMAND_LINE = _field("process.command_line", "text", "Shell command that a tool ran.", _ECS, ocsf="process.cmd_line")
+PROCESS_EXIT_CODE = _field("process.exit_code", "long", "Exit code of that command.", _ECS, ocsf="process.exit_code")
+PROCESS_WORKING_DIRECTORY = _field("process.working_directory", "text", "Folder the agent worked in.", _ECS)
 
 # --- MCP -----------------------------------------------------------------------------------------
-MCP_METHOD = _field(
-    "mcp.method.name",
-    "keyword",
-    "MCP method.",
-    _MCP,
-    ocsf="api.operation",
-    shape=WORD,
-    envelope=True,
-)
-MCP_SESSION_ID = _field(
-    "mcp.session.id",
-    "keyword",
-    "Session id (revisions up to 2025-11-25 only).",
-    _MCP,
-    ocsf="actor.session.uid",
-    shape=TOKEN,
-)
-MCP_PROTOCOL_VERSION = _field(
-    "mcp.protocol.version",
-    "keyword",
-    "MCP revision spoken.",
-    _MCP,
-    ocsf="api.version",
-    shape=Shape(
-        name="MCP revision", pattern=re.compile(r"20\d{2}-\d{2}-\d{2}|DRAFT-[A-Za-z0-9-]{1,32}")
-    ),
-    envelope=True,
-)
-MCP_RESOURCE_URI = _field(
-    "mcp.resource.uri", "text", "Resource asked for.", _MCP, ocsf="resources[].uid"
-)
-MCP_MESSAGE_TYPE = _field(
-    "agenttrail.mcp.message.type",
-    "keyword",
-    "What the event was made of.",
-    _OWN,
-    shape=one_of("request", "notification", "response", "stderr", "text"),
-    envelope=True,
-)
-MCP_DIRECTION = _field(
-    "agenttrail.mcp.direction",
-    "keyword",
-    "Who sent the request or notification: c2s is client to server.",
-    _OWN,
-    shape=one_of("c2s", "s2c", "stderr"),
-    envelope=True,
-)
-MCP_SERVER_NAME = _field(
-    "agenttrail.mcp.server.name",
-    "keyword",
-    "Server's name: as configured where the log has it, else self-reported.",
-    _OWN,
-    ocsf="api.service.name",
-    shape=TOKEN,
-)
-MCP_SERVER_VERSION = _field(
-    "agenttrail.mcp.server.version",
-    "keyword",
-    "Server's self-reported version.",
-    _OWN,
-    shape=VERSION,
-)
-MCP_CLIENT_NAME = _field(
-    "agenttrail.mcp.client.name",
-    "keyword",
-    "Client's self-reported name: not for security decisions.",
-    _OWN,
-    ocsf="message_context.application.name",
-    shape=TOKEN,
-)
-MCP_CLIENT_VERSION = _field(
-    "agenttrail.mcp.client.version",
-    "keyword",
-    "Client's self-reported version.",
-    _OWN,
-    shape=VERSION,
-)
-MCP_RESULT_TYPE = _field(
-    "agenttrail.mcp.result_type",
-    "keyword",
-    "resultType: complete, input_required, task; absent means complete.",
-    "MCP 2026-07-28",
-    shape=WORD,
-    envelope=True,
-)
-MCP_TASK_ID = _field(
-    "agenttrail.mcp.task.id",
-    "keyword",
-    "MCP task that the message belongs to.",
-    "MCP 2026-07-28",
-    shape=TOKEN,
-)
-MCP_TASK_STATUS = _field(
-    "agenttrail.mcp.task.status",
-    "keyword",
-    "working, input_required, completed, failed, cancelled.",
-    "MCP 2026-07-28",
-    shape=WORD,
-    envelope=True,
-)
-MCP_REQUEST_STATE_HASH = _field(
-    "agenttrail.mcp.request_state.hash",
-    "keyword",
-    "SHA-256 (first 16 bytes) of requestState: links a retry to the call that asked for input.",
-    _OWN,
-    shape=HEX,
-)
-MCP_PARAMS = _field(
-    "agenttrail.mcp.params", "object", "Parameters of a message that is no tool call.", _OWN
-)
-MCP_RESULT = _field(
-    "agenttrail.mcp.result",
-    "object",
-    "Result of a request that is no tool call, or of a failed one.",
-    _OWN,
-)
-MCP_META = _field(
-    "agenttrail.mcp.meta", "object", "What _meta held beyond the fields that have names here.", _OWN
-)
-MCP_HEADERS = _field(
-    "agenttrail.mcp.headers", "object", "HTTP headers of a Streamable HTTP exchange.", _OWN
-)
-MCP_ELICITATION_ACTION = _field(
-    "agenttrail.mcp.elicitation.action",
-    "keyword",
-    "accept, decline or cancel.",
-    "MCP 2026-07-28",
-    shape=WORD,
-    envelope=True,
-)
-JSONRPC_REQUEST_ID = _field(
-    "jsonrpc.request.id",
-    "keyword",
-    "JSON-RPC id as a string.",
-    _MCP,
-    ocsf="api.request.uid",
-    shape=TOKEN,
-)
-JSONRPC_ID_TYPE = _field(
-    "agenttrail.jsonrpc.request.id_type",
-    "keyword",
-    'Type of that id on the wire: 1 and "1" are two ids.',
-    _OWN,
-    shape=one_of("string", "number", "null"),
-)
-JSONRPC_VERSION = _field(
-    "jsonrpc.protocol.version", "keyword", "Only where it is not 2.0.", _OTEL, shape=VERSION
-)
-RPC_STATUS_CODE = _field(
-    "rpc.response.status_code",
-    "keyword",
-    "JSON-RPC error code.",
-    _OTEL,
-    ocsf="api.response.code",
-    shape=WORD,
-    envelope=True,
-)
-ERROR_TYPE = _field(
-    "error.type",
-    "keyword",
-    "JSON-RPC code, tool_error, cancelled, no_response, or the source's own class of error.",
-    _ECS,
-    ocsf="api.response.error",
-    shape=WORD,
-    envelope=True,
-)
-ERROR_MESSAGE = _field(
-    "error.message", "text", "Error in words.", _ECS, ocsf="api.response.error_message"
-)
+MCP_METHOD = _field("mcp.method.name", "keyword", "MCP method.", _MCP, ocsf="api.operation", shape=WORD, envelope=True)
+MCP_SESSION_ID = _field("mcp.session.id", "keyword", "Session id (revisions up to 2025-11-25 only).", _MCP, ocsf="actor.session.uid", shape=TOKEN)
+MCP_PROTOCOL_VERSION = _field("mcp.protocol.version", "keyword", "MCP revision spoken.", _MCP, ocsf="api.version", shape=Shape(name="MCP revision", pattern=re.compile(r"20\d{2}-\d{2}-\d{2}|DRAFT-[A-Za-z0-9-]{1,32}") ), envelope=True)
+MCP_RESOURCE_URI = _field("mcp.resource.uri", "text", "Resource asked for.", _MCP, ocsf="resources[].uid")
+MCP_MESSAGE_TYPE = _field("agenttrail.mcp.message.type", "keyword", "What the event was made of.", _OWN, shape=one_of("request", "notification", "response", "stderr", "text"), envelope=True)
+MCP_DIRECTION = _field("agenttrail.mcp.direction", "keyword", "Who sent the request or notification: c2s is client to server.", _OWN, shape=one_of("c2s", "s2c", "stderr"), envelope=True)
+MCP_SERVER_NAME = _field("agenttrail.mcp.server.name", "keyword", "Server's name: as configured where the log has it, else self-reported.", _OWN, ocsf="api.service.name", shape=TOKEN)
+MCP_SERVER_VERSION = _field("agenttrail.mcp.server.version", "keyword", "Server's self-reported version.", _OWN, shape=VERSION)
+MCP_CLIENT_NAME = _field("agenttrail.mcp.client.name", "keyword", "Client's self-reported name: not for security decisions.", _OWN, ocsf="message_context.application.name", shape=TOKEN)
+MCP_CLIENT_VERSION = _field("agenttrail.mcp.client.version", "keyword", "Client's self-reported version.", _OWN, shape=VERSION)
+MCP_RESULT_TYPE = _field("agenttrail.mcp.result_type", "keyword", "resultType: complete, input_required, task; absent means complete.", "MCP 2026-07-28", shape=WORD, envelope=True)
+MCP_TASK_ID = _field("agenttrail.mcp.task.id", "keyword", "MCP task that the message belongs to.", "MCP 2026-07-28", shape=TOKEN)
+MCP_TASK_STATUS = _field("agenttrail.mcp.task.status", "keyword", "working, input_required, completed, failed, cancelled.", "MCP 2026-07-28", shape=WORD, envelope=True)
+MCP_REQUEST_STATE_HASH = _field("agenttrail.mcp.request_state.hash", "keyword", "SHA-256 (first 16 bytes) of requestState: links a retry to the call that asked for input.", _OWN, shape=HEX)
+MCP_PARAMS = _field("agenttrail.mcp.params", "object", "Parameters of a message that is no tool call.", _OWN)
+MCP_RESULT = _field("agenttrail.mcp.result", "object", "Result of a request that is no tool call, or of a failed one.", _OWN)
+MCP_META = _field("agenttrail.mcp.meta", "object", "What _meta held beyond the fields that have names here.", _OWN)
+MCP_HEADERS = _field("agenttrail.mcp.headers", "object", "HTTP headers of a Streamable HTTP exchange.", _OWN)
+MCP_ELICITATION_ACTION = _field("agenttrail.mcp.elicitation.action", "keyword", "accept, decline or cancel.", "MCP 2026-07-28", shape=WORD, envelope=True)
+JSONRPC_REQUEST_ID = _field("jsonrpc.request.id", "keyword", "JSON-RPC id as a string.", _MCP, ocsf="api.request.uid", shape=TOKEN)
+JSONRPC_ID_TYPE = _field("agenttrail.jsonrpc.request.id_type", "keyword", 'Type of that id on the wire: 1 and "1" are two ids.', _OWN, shape=one_of("string", "number", "null"))
+JSONRPC_VERSION = _field("jsonrpc.protocol.version", "keyword", "Only where it is not 2.0.", _OTEL, shape=VERSION)
+RPC_STATUS_CODE = _field("rpc.response.status_code", "keyword", "JSON-RPC error code.", _OTEL, ocsf="api.response.code", shape=WORD, envelope=True)
+ERROR_TYPE = _field("error.type", "keyword", "JSON-RPC code, tool_error, cancelled, no_response, or the source's own class of error.", _ECS, ocsf="api.response.error", shape=WORD, envelope=True)
+ERROR_MESSAGE = _field("error.message", "text", "Error in words.", _ECS, ocsf="api.response.error_message")
 ERROR_CODE = _field("error.code", "keyword", "Source's own error code.", _ECS, shape=TOKEN)
 
 # --- network -------------------------------------------------------------------------------------
-NETWORK_TRANSPORT = _field(
-    "network.transport",
-    "keyword",
-    "pipe for stdio, tcp or quic for HTTP.",
-    _ECS,
-    shape=one_of("pipe", "tcp", "quic", "udp", "unix"),
-    envelope=True,
-)
-NETWORK_PROTOCOL = _field(
-    "network.protocol.name", "keyword", "http, or absent on stdio.", _OTEL, shape=WORD
-)
-HTTP_METHOD = _field(
-    "http.request.method",
-    "keyword",
-    "HTTP method.",
-    _ECS,
-    ocsf="http_request.http_method",
-    shape=WORD,
-)
-HTTP_STATUS = _field(
-    "http.response.status_code", "long", "HTTP status.", _ECS, ocsf="http_response.code"
-)
+NETWORK_TRANSPORT = _field("network.transport", "keyword", "pipe for stdio, tcp or quic for HTTP.", _ECS, shape=one_of("pipe", "tcp", "quic", "udp", "unix"), envelope=True)
+NETWORK_PROTOCOL = _field("network.protocol.name", "keyword", "http, or absent on stdio.", _OTEL, shape=WORD)
+HTTP_METHOD = _field("http.request.method", "keyword", "HTTP method.", _ECS, ocsf="http_request.http_method", shape=WORD)
+HTTP_STATUS = _field("http.response.status_code", "long", "HTTP status.", _ECS, ocsf="http_response.code")
 URL_FULL = _field("url.full", "text", "Address asked.", _ECS, ocsf="http_request.url.url_string")
-SERVER_ADDRESS = _field(
-    "server.address",
-    "keyword",
-    "Host of the server.",
-    _ECS,
-    ocsf="dst_endpoint.hostname",
-    privacy="text",
-)
+SERVER_ADDRESS = _field("server.address", "keyword", "Host of the server.", _ECS, ocsf="dst_endpoint.hostname", privacy="text")
 SERVER_PORT = _field("server.port", "long", "Port of the server.", _ECS, ocsf="dst_endpoint.port")
-CLIENT_ADDRESS = _field(
-    "client.address",
-    "keyword",
-    "Address of the person's machine.",
-    _ECS,
-    ocsf="src_endpoint.ip",
-    kind="IP_ADDRESS",
-)
+CLIENT_ADDRESS = _field("client.address", "keyword", "Address of the person's machine.", _ECS, ocsf="src_endpoint.ip", kind="IP_ADDRESS")
 CLIENT_PORT = _field("client.port", "long", "Port of the client.", _ECS, ocsf="src_endpoint.port")
 
 # --- people --------------------------------------------------------------------------------------
-USER_ID = _field(
-    "user.id",
-    "keyword",
-    "Person or account behind the agent.",
-    _ECS,
-    ocsf="actor.user.uid",
-    kind="USER_ID",
-)
-USER_NAME = _field(
-    "user.name", "keyword", "Login name.", _ECS, ocsf="actor.user.name", kind="USER_NAME"
-)
-USER_FULL_NAME = _field(
-    "user.full_name", "keyword", "Name.", _ECS, ocsf="actor.user.full_name", kind="PERSON"
-)
-USER_EMAIL = _field(
-    "user.email",
-    "keyword",
-    "E-mail address.",
-    _ECS,
-    ocsf="actor.user.email_addr",
-    kind="EMAIL_ADDRESS",
-)
+USER_ID = _field("user.id", "keyword", "Person or account behind the agent.", _ECS, ocsf="actor.user.uid", kind="USER_ID")
+USER_NAME = _field("user.name", "keyword", "Login name.", _ECS, ocsf="actor.user.name", kind="USER_NAME")
+USER_FULL_NAME = _field("user.full_name", "keyword", "Name.", _ECS, ocsf="actor.user.full_name", kind="PERSON")
+USER_EMAIL = _field("user.email", "keyword", "E-mail address.", _ECS, ocsf="actor.user.email_addr", kind="EMAIL_ADDRESS")
 USER_ROLES = _field("user.roles", "keywords", "Roles.", _ECS, shape=TOKEN)
-USER_DEPARTMENT = _field(
-    "agenttrail.user.department",
-    "keyword",
-    "Department of the person.",
-    _OWN,
-    ocsf="actor.user.ldap_person.department",
-)
-ORGANIZATION_ID = _field(
-    "organization.id", "keyword", "Organisation.", _ECS, ocsf="actor.user.org.uid", shape=TOKEN
-)
-ORGANIZATION_NAME = _field(
-    "organization.name", "keyword", "Organisation's name.", _ECS, ocsf="actor.user.org.name"
-)
+USER_DEPARTMENT = _field("agenttrail.user.department", "keyword", "Department of the person.", _OWN, ocsf="actor.user.ldap_person.department")
+ORGANIZATION_ID = _field("organization.id", "keyword", "Organisation.", _ECS, ocsf="actor.user.org.uid", shape=TOKEN)
+ORGANIZATION_NAME = _field("organization.name", "keyword", "Organisation's name.", _ECS, ocsf="actor.user.org.name")
 
 # --- approvals -----------------------------------------------------------------------------------
-APPROVAL_OUTCOME = _field(
-    "agenttrail.approval.outcome",
-    "keyword",
-    "allow, deny, require_approval, expired.",
-    _OWN,
-    ocsf="disposition_id",
-    shape=WORD,
-    envelope=True,
-)
-APPROVAL_SOURCE = _field(
-    "agenttrail.approval.source",
-    "keyword",
-    "Who decided: user, config, hook, policy.",
-    _OWN,
-    shape=WORD,
-    envelope=True,
-)
-APPROVAL_SCOPE = _field(
-    "agenttrail.approval.scope",
-    "keyword",
-    "once, session, always.",
-    _OWN,
-    shape=WORD,
-    envelope=True,
-)
-APPROVAL_WAIT_MS = _field(
-    "agenttrail.approval.wait_ms",
-    "long",
-    "Time a person took to decide.",
-    _OWN,
-    unit="ms",
-    envelope=True,
-)
-PERMISSION_MODE = _field(
-    "agenttrail.permission.mode",
-    "keyword",
-    "Mode that the agent ran in (Claude Code permissionMode, Codex approval_policy). It does not prove that a person was asked.",
-    _OWN,
-    shape=WORD,
-    envelope=True,
-)
-PERMISSION_SANDBOX = _field(
-    "agenttrail.permission.sandbox",
-    "keyword",
-    "Sandbox that the agent ran in (Codex sandbox_policy).",
-    _OWN,
-    shape=WORD,
-    envelope=True,
-)
+APPROVAL_OUTCOME = _field("agenttrail.approval.outcome", "keyword", "allow, deny, require_approval, expired.", _OWN, ocsf="disposition_id", shape=WORD, envelope=True)
+APPROVAL_SOURCE = _field("agenttrail.approval.source", "keyword", "Who decided: user, config, hook, policy.", _OWN, shape=WORD, envelope=True)
+APPROVAL_SCOPE = _field("agenttrail.approval.scope", "keyword", "once, session, always.", _OWN, shape=WORD, envelope=True)
+APPROVAL_WAIT_MS = _field("agenttrail.approval.wait_ms", "long", "Time a person took to decide.", _OWN, unit="ms", envelope=True)
+PERMISSION_MODE = _field("agenttrail.permission.mode", "keyword", "Mode that the agent ran in (Claude Code permissionMode, Codex approval_policy). It does not prove that a person was asked.", _OWN, shape=WORD, envelope=True)
+PERMISSION_SANDBOX = _field("agenttrail.permission.sandbox", "keyword", "Sandbox that the agent ran in (Codex sandbox_policy).", _OWN, shape=WORD, envelope=True)
 
 # --- about the record itself ---------------------------------------------------------------------
-SCHEMA_VERSION_FIELD = _field(
-    "agenttrail.schema.version",
-    "keyword",
-    "Version of this record.",
-    _OWN,
-    shape=VERSION,
-    envelope=True,
-)
-SCHEMA_GEN_AI = _field(
-    "agenttrail.schema.gen_ai_semconv",
-    "keyword",
-    "OTel GenAI conventions that it follows, by commit.",
-    _OWN,
-    shape=one_of(GEN_AI_SEMCONV),
-    envelope=True,
-)
-SCHEMA_SEMCONV = _field(
-    "agenttrail.schema.semconv",
-    "keyword",
-    "OTel core conventions that it follows.",
-    _OWN,
-    shape=VERSION,
-    envelope=True,
-)
-SOURCE_TYPE = _field(
-    "agenttrail.source.type",
-    "keyword",
-    "Source component: file, stdin, tap.",
-    _OWN,
-    shape=WORD,
-    envelope=True,
-)
-SOURCE_FORMAT = _field(
-    "agenttrail.source.format",
-    "keyword",
-    "Format component that read it.",
-    _OWN,
-    ocsf="metadata.log_name",
-    shape=WORD,
-    envelope=True,
-)
-SOURCE_FILE = _field(
-    "agenttrail.source.file", "text", "File it was read from.", _OWN, ocsf="metadata.log_provider"
-)
-SOURCE_LINE = _field(
-    "agenttrail.source.line", "long", "First line it was made of, from 1.", _OWN, envelope=True
-)
-SOURCE_LINES = _field(
-    "agenttrail.source.lines", "long", "How many lines it was made of.", _OWN, envelope=True
-)
-SOURCE_BYTES = _field(
-    "agenttrail.source.bytes", "long", "Size of those lines.", _OWN, unit="By", envelope=True
-)
-SOURCE_EVENT_TYPE = _field(
-    "agenttrail.source.event.type",
-    "keyword",
-    "Record type in the source's own words.",
-    _OWN,
-    shape=TOKEN,
-)
-SOURCE_EVENT_ID = _field(
-    "agenttrail.source.event.id", "keyword", "Record id in the source.", _OWN, shape=TOKEN
-)
-SOURCE_PARENT_ID = _field(
-    "agenttrail.source.event.parent_id",
-    "keyword",
-    "Record id of its parent in the source.",
-    _OWN,
-    shape=TOKEN,
-)
-SOURCE_TIME = _field(
-    "agenttrail.source.time",
-    "keyword",
-    "Where @timestamp comes from: log, neighbour (the line before it), or read (the file's modification time, or the clock).",
-    _OWN,
-    shape=one_of("log", "neighbour", "read"),
-    envelope=True,
-)
-SOURCE_TRUNCATED = _field(
-    "agenttrail.source.truncated",
-    "boolean",
-    "Only true: the writer or the size limit cut the line.",
-    _OWN,
-    envelope=True,
-)
-SOURCE_ERROR = _field(
-    "agenttrail.source.error",
-    "keyword",
-    "Why a line could not be read: not_json, not_utf8, too_long, bad_type and the like.",
-    _OWN,
-    shape=WORD,
-    envelope=True,
-)
-SOURCE_RAW = _field(
-    "agenttrail.source.raw",
-    "object",
-    "What the source said beyond the fields above, masked; a line that is no object stands under `value`.",
-    _OWN,
-)
+SCHEMA_VERSION_FIELD = _field("agenttrail.schema.version", "keyword", "Version of this record.", _OWN, shape=VERSION, envelope=True)
+SCHEMA_GEN_AI = _field("agenttrail.schema.gen_ai_semconv", "keyword", "OTel GenAI conventions that it follows, by commit.", _OWN, shape=one_of(GEN_AI_SEMCONV), envelope=True)
+SCHEMA_SEMCONV = _field("agenttrail.schema.semconv", "keyword", "OTel core conventions that it follows.", _OWN, shape=VERSION, envelope=True)
+SOURCE_TYPE = _field("agenttrail.source.type", "keyword", "Source component: file, stdin, tap.", _OWN, shape=WORD, envelope=True)
+SOURCE_FORMAT = _field("agenttrail.source.format", "keyword", "Format component that read it.", _OWN, ocsf="metadata.log_name", shape=WORD, envelope=True)
+SOURCE_FILE = _field("agenttrail.source.file", "text", "File it was read from.", _OWN, ocsf="metadata.log_provider")
+SOURCE_LINE = _field("agenttrail.source.line", "long", "First line it was made of, from 1.", _OWN, envelope=True)
+SOURCE_LINES = _field("agenttrail.source.lines", "long", "How many lines it was made of.", _OWN, envelope=True)
+SOURCE_BYTES = _field("agenttrail.source.bytes", "long", "Size of those lines.", _OWN, unit="By", envelope=True)
+SOURCE_EVENT_TYPE = _field("agenttrail.source.event.type", "keyword", "Record type in the source's own words.", _OWN, shape=TOKEN)
+SOURCE_EVENT_ID = _field("agenttrail.source.event.id", "keyword", "Record id in the source.", _OWN, shape=TOKEN)
+SOURCE_PARENT_ID = _field("agenttrail.source.event.parent_id", "keyword", "Record id of its parent in the source.", _OWN, shape=TOKEN)
+SOURCE_TIME = _field("agenttrail.source.time", "keyword", "Where @timestamp comes from: log, neighbour (the line before it), or read (the file's modification time, or the clock).", _OWN, shape=one_of("log", "neighbour", "read"), envelope=True)
+SOURCE_TRUNCATED = _field("agenttrail.source.truncated", "boolean", "Only true: the writer or the size limit cut the line.", _OWN, envelope=True)
+SOURCE_ERROR = _field("agenttrail.source.error", "keyword", "Why a line could not be read: not_json, not_utf8, too_long, bad_type and the like.", _OWN, shape=WORD, envelope=True)
+SOURCE_RAW = _field("agenttrail.source.raw", "object", "What the source said beyond the fields above, masked; a line that is no object stands under `value`.", _OWN)
 PII_MASKED = _field("agenttrail.pii.masked", "long", "Findings replaced.", _OWN, envelope=True)
-PII_BY_TYPE = _field(
-    "agenttrail.pii.by_type",
-    "counts",
-    "Findings replaced, by entity.",
-    _OWN,
-    ocsf="metadata.data_classifications[].discovery_details[]",
-    envelope=True,
-)
-PII_POLICY = _field(
-    "agenttrail.pii.policy",
-    "keyword",
-    "Masking policy and its version.",
-    _OWN,
-    shape=TOKEN,
-    envelope=True,
-)
-PII_FAILED = _field(
-    "agenttrail.pii.failed",
-    "boolean",
-    "Only true: masking failed, the content was left out.",
-    _OWN,
-    envelope=True,
-)
-PII_ERROR = _field(
-    "agenttrail.pii.error", "keyword", "Class of that failure.", _OWN, shape=WORD, envelope=True
-)
-PII_REMOVED = _field(
-    "agenttrail.pii.removed", "long", "Fields left out because masking failed.", _OWN, envelope=True
-)
+PII_BY_TYPE = _field("agenttrail.pii.by_type", "counts", "Findings replaced, by entity.", _OWN, ocsf="metadata.data_classifications[].discovery_details[]", envelope=True)
+PII_POLICY = _field("agenttrail.pii.policy", "keyword", "Masking policy and its version.", _OWN, shape=TOKEN, envelope=True)
+PII_FAILED = _field("agenttrail.pii.failed", "boolean", "Only true: masking failed, the content was left out.", _OWN, envelope=True)
+PII_ERROR = _field("agenttrail.pii.error", "keyword", "Class of that failure.", _OWN, shape=WORD, envelope=True)
+PII_REMOVED = _field("agenttrail.pii.removed", "long", "Fields left out because masking failed.", _OWN, envelope=True)
+# fmt: on
 
 # The same in every record.
 CONSTANTS: dict[str, Any] = {

@@ -15,7 +15,7 @@ def add(verbs: Any) -> None:
         help="the JSON Schema of an event line or of a pipeline file",
         description="Prints the JSON Schema (2020-12) of the canonical event line, or of a pipeline file for your editor.",
     )
-    parser.add_argument("what", choices=("event", "pipeline"))
+    parser.add_argument("what", choices=("event", "pipeline"), help="which schema")
     parser.set_defaults(run=run)
 
 

@@ -17,7 +17,7 @@ def add(verbs: Any) -> None:
         help="install what a destination needs before the first event",
         description="Installs the index template of the data stream logs-agenttrail.audit-*, made from the field registry. Running it again changes only what differs.",
     )
-    parser.add_argument("what", choices=("elasticsearch",))
+    parser.add_argument("what", choices=("elasticsearch",), help="the destination")
     parser.add_argument("--url", metavar="URL", help="address of the server (default: AGENTTRAIL_ELASTICSEARCH_URL)")  # fmt: skip
     parser.add_argument("-c", "--config", metavar="FILE", help="use every elasticsearch sink of this pipeline instead")  # fmt: skip
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, change nothing")  # fmt: skip
