@@ -59,7 +59,12 @@ def add(subparsers: Any) -> None:
     where.add_argument("-c", "--config", metavar="FILE", help="pipeline to run the traffic through")
     where.add_argument("--output", metavar="FILE", help="write masked events as JSON Lines")
     parser.add_argument("-v", "--verbose", action="store_true", help="print counts at the end")
-    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND...")
+    parser.add_argument(
+        "command",
+        nargs=argparse.REMAINDER,
+        metavar="-- COMMAND...",
+        help="the server's own command",
+    )
     parser.set_defaults(run=run)
 
 
