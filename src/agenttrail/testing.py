@@ -31,7 +31,7 @@ def records(
                 digest=digest,
                 full_bytes=len(line),
                 time="2026-01-01T00:00:00Z",
-            )  # fmt: skip
+            )
         )
         offset = end
     return made
