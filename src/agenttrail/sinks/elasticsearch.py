@@ -37,6 +37,7 @@ from agenttrail.errors import OptionError, Rejected, RetryLater, Unreachable
 from agenttrail.seams import MaskedEvent
 from agenttrail.sinks import _elasticsearch_template as template
 from agenttrail.sinks._elasticsearch_template import Change
+from agenttrail.sinks._extra import need
 from agenttrail.sinks._http import about_certificate, bare, retry_after_s
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ class ElasticsearchOptions:
 
     def build(self, now: Callable[[], float] = time.time) -> ElasticsearchSink:
         """The sink. Raises OptionError for files that cannot be used as certificates."""
+        need("elasticsearch", "elasticsearch")
         from elasticsearch import Elasticsearch
 
         parts = urlsplit(self.url)

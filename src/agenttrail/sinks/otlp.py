@@ -35,6 +35,7 @@ from agenttrail import __version__
 from agenttrail import fields as f
 from agenttrail.errors import OptionError, Rejected, RetryLater, Unreachable
 from agenttrail.seams import MaskedEvent
+from agenttrail.sinks._extra import need
 from agenttrail.sinks._http import bare
 from agenttrail.sinks._otlp_transport import HINT, GrpcTransport, HttpTransport, RefusedError
 
@@ -103,6 +104,7 @@ class OtlpOptions:
             path = getattr(self, name)
             if path is not None and not Path(path).is_file():
                 raise OptionError(name, "is no file")
+        need("otlp", "opentelemetry.proto", "grpc" if self.protocol == "grpc" else "requests")
         transport = GrpcTransport(self) if self.protocol == "grpc" else HttpTransport(self, now)
         return OtlpSink(self, transport, now)
 
