@@ -35,6 +35,7 @@ docs: setup-dev  ## docs/reference.md from the code
 	$(BIN)/python docs/build.py
 
 bench: setup-dev  ## the benchmarks
+	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/tap.py
 
 lock: setup-dev  ## new versions into requirements/
