@@ -260,6 +260,7 @@ def test_a_pipeline_that_cannot_start_leaves_the_traffic_alone(tmp_path: Path) -
     ("text", "said"),
     [
         ("sinks: [{type: elasticsarch}]\n", "elasticsarch"),
+        ("sources: [stdin]\nsinks: [{type: jsonl, path: o}]\n", "a tap reads nothing else"),
         (
             "sources: [{type: tap}]\nformat: {type: mcp_wire}\nsinks: [{type: jsonl, path: '-'}]\n",
             "stdout belongs to the protocol",

@@ -88,7 +88,12 @@ def run(args: argparse.Namespace) -> int:
         # A configuration that cannot work is told now, not after the session.
         from agenttrail import config
 
-        for number, sink in enumerate(config.load(args.config).sinks):
+        options = config.load(args.config)
+        if any(source.type != "tap" for source in options.sources):
+            raise UsageError(
+                f"{args.config}: sources: a tap reads nothing else", hint="sources: [tap]"
+            )
+        for number, sink in enumerate(options.sinks):
             if getattr(sink, "path", None) == "-":
                 raise UsageError(f"sinks[{number}].path: stdout belongs to the protocol")
     return _Tap(args, command).run()
