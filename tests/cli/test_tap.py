@@ -16,6 +16,10 @@ import agenttrail
 
 SECRET = "somchai@example.co.th"
 _MAIN = """
+# Whoever runs the tests may ignore signals (nohup, a background job), and children inherit that.
+import signal
+for number in (signal.SIGINT, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)
 import argparse, sys
 from agenttrail.cli import tap
 from agenttrail.errors import AgenttrailError

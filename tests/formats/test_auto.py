@@ -45,7 +45,8 @@ def test_every_golden_case_is_recognised(path: Path, expected: str) -> None:
     """From its content alone: the path says nothing."""
     told, made = choose(*path.read_bytes().splitlines())
     assert [name for _, name, _ in told] == [expected]
-    assert {e.fields[f.SOURCE_FORMAT] for e in made if isinstance(e, Event)} <= {expected}
+    if expected != "agenttrail":  # its events keep the format that they were first read as
+        assert {e.fields[f.SOURCE_FORMAT] for e in made if isinstance(e, Event)} == {expected}
 
 
 @pytest.mark.skipif(not DATA.exists(), reason="the shared data is not beside the project")
