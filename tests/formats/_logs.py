@@ -20,6 +20,26 @@ SHARED = Path(__file__).parents[3] / "shared" / "data" / "agents"
 SCHEMA = jsonschema.Draft202012Validator(f.json_schema())
 
 
+def plain_run(form: Format, *lines: bytes, path: str | None = "test.log") -> list[Event]:
+    """The events of some lines of one stream; each line in an event or dropped, each id once."""
+    given = records(*lines, path=path)
+    events: list[Event] = []
+    dropped = 0
+    for record in given:
+        try:
+            made = list(form(record))
+        except Drop:
+            dropped += 1
+        else:
+            events += [event for event in made if isinstance(event, Event)]
+    events += [event for event in form.end("test") if isinstance(event, Event)]
+    seen = {origin.line for event in events for origin in event.origins}
+    assert len(seen) + dropped == len(given), "every record is in an event or dropped"
+    ids = [event.fields[f.EVENT_ID] for event in events]
+    assert len(set(ids)) == len(ids)
+    return events
+
+
 @dataclass
 class Run:
     """What came out: events in order, drops by reason, and the lines that are accounted for."""

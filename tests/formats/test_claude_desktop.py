@@ -14,28 +14,15 @@ from agenttrail import jsontext, seams, testing
 from agenttrail.errors import OptionError
 from agenttrail.formats import claude_desktop
 from agenttrail.formats.claude_desktop import ClaudeDesktopOptions
+from tests.formats._logs import plain_run
 
 NEW = "2026-03-10T15:18:27.783Z [box] [info] {} {{ metadata: undefined }}"
 CALL = '{"method":"tools/call","params":{"name":"t","arguments":{}},"jsonrpc":"2.0","id":%s}'
 
 
 def run(*lines: str | bytes, path: str | None = "mcp-server-box.log") -> list[seams.Event]:
-    form = ClaudeDesktopOptions().build()
     data = [line.encode() if isinstance(line, str) else line for line in lines]
-    records = testing.records(*data, path=path)
-    events: list[seams.Event] = []
-    dropped = 0
-    for record in records:
-        try:
-            events += form(record)
-        except seams.Drop:
-            dropped += 1
-    events += form.end("test")
-    seen = {origin.line for event in events for origin in event.origins}
-    assert len(seen) + dropped == len(records), "every record is in an event or dropped"
-    ids = [event.fields[f.EVENT_ID] for event in events]
-    assert len(set(ids)) == len(ids)
-    return events
+    return plain_run(ClaudeDesktopOptions().build(), *data, path=path)
 
 
 @pytest.mark.parametrize(

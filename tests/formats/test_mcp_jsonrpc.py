@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agenttrail import fields as f
-from agenttrail import jsontext, seams, testing
+from agenttrail import jsontext, seams
 from agenttrail.errors import OptionError
 from agenttrail.formats import mcp_jsonrpc
 from agenttrail.formats.mcp_jsonrpc import McpJsonrpcOptions
+from tests.formats._logs import plain_run
 
 EXAMPLES = Path(__file__).parents[3] / "shared" / "data" / "mcp" / "spec-2026-07-28-examples"
 
@@ -24,22 +25,8 @@ def message(**members: Any) -> dict[str, Any]:
 
 
 def run(*values: Any) -> list[seams.Event]:
-    form = McpJsonrpcOptions().build()
     lines = [value if isinstance(value, bytes) else jsontext.dumps(value) for value in values]
-    records = testing.records(*lines)
-    events: list[seams.Event] = []
-    dropped = 0
-    for record in records:
-        try:
-            events += form(record)
-        except seams.Drop:
-            dropped += 1
-    events += form.end("test")
-    seen = {origin.line for event in events for origin in event.origins}
-    assert len(seen) + dropped == len(records), "every record is in an event or dropped"
-    ids = [event.fields[f.EVENT_ID] for event in events]
-    assert len(set(ids)) == len(ids)
-    return events
+    return plain_run(McpJsonrpcOptions().build(), *lines)
 
 
 def test_a_response_before_its_request_is_nobodys() -> None:

@@ -15,6 +15,7 @@ from agenttrail import jsontext, seams, testing
 from agenttrail.errors import OptionError
 from agenttrail.formats import mcp_wire
 from agenttrail.formats.mcp_wire import McpWireOptions
+from tests.formats._logs import plain_run
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "mcp"
 needs_data = pytest.mark.skipif(not DATA.exists(), reason="needs ../shared/data/mcp, absent here")
@@ -39,21 +40,7 @@ def events_of(*lines: bytes, **options: Any) -> list[dict[str, Any]]:
 
 
 def run(*lines: bytes, **options: Any) -> list[seams.Event]:
-    form = McpWireOptions(**options).build()
-    records = testing.records(*lines)
-    events: list[seams.Event] = []
-    dropped = 0
-    for record in records:
-        try:
-            events += form(record)
-        except seams.Drop:
-            dropped += 1
-    events += form.end("test")
-    seen = {origin.line for event in events for origin in event.origins}
-    assert len(seen) + dropped == len(records), "every record is in an event or dropped"
-    ids = [event.fields[f.EVENT_ID] for event in events]
-    assert len(set(ids)) == len(ids)
-    return events
+    return plain_run(McpWireOptions(**options).build(), *lines)
 
 
 def call(answer: dict[str, Any], method: str = "tools/call", **params: Any) -> dict[str, Any]:

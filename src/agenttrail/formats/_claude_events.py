@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agenttrail import fields as f
-from agenttrail.formats import _claude_rows as rows
 from agenttrail.formats import _claude_tools as tools
 from agenttrail.formats import _event
 from agenttrail.formats import _messages as m
@@ -60,7 +59,7 @@ def _make(rows_: Sequence[Row], fields: dict[str, Any], part: str = "", **more: 
     return _event.make(ID, merged, *records, part=part, **more)
 
 
-def made(row: Row, made: rows.Made, part: str = "") -> Event:
+def made(row: Row, made: _event.Made, part: str = "") -> Event:
     fields = {**made.fields, f.SOURCE_RAW: made.raw or None}
     return _make(
         [row], fields, part, outcome=made.outcome, category=made.category, type=made.type

@@ -6,11 +6,11 @@ Row types and their fields: session logs of Claude Code 1.0 to 2.1 (the format i
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import Any
 
 from agenttrail import fields as f
 from agenttrail.formats import _messages as m
+from agenttrail.formats._event import Made
 from agenttrail.seams import Drop
 
 # Row types that only serve the screen or a later start of the program, and the reason they are
@@ -44,17 +44,6 @@ _CONTEXT = re.compile(
 )
 _INTERRUPT = re.compile(r"\s*\[Request interrupted by user")
 _NAME = re.compile(r"<command-name>\s*/?([A-Za-z0-9_][A-Za-z0-9_.:-]{0,100})\s*</command-name>")
-
-
-@dataclass(slots=True)
-class Made:
-    """An event to be: its fields and what `_event.make` takes beside them."""
-
-    fields: dict[str, Any]
-    outcome: str = "unknown"
-    category: tuple[str, ...] = ("api",)
-    type: tuple[str, ...] = ("info",)
-    raw: dict[str, Any] = field(default_factory=dict)
 
 
 def prompt(row: dict[str, Any], content: Any) -> Made:

@@ -68,7 +68,7 @@ def call_id(row: Row) -> str:
     return found or row.record.digest.hex()
 
 
-def made(row: Row, made: rows.Made, part: str = "") -> Event:
+def made(row: Row, made: _event.Made, part: str = "") -> Event:
     fields = {**row.context, **{n: v for n, v in made.fields.items() if v is not None}}
     fields[f.SOURCE_RAW] = made.raw or None
     return _event.make(
@@ -90,7 +90,7 @@ def settled(stream: Stream) -> list[Event]:
         action = "agent_prompt"
     else:
         action = "user_prompt" if stream.bare else "context_added"
-    return [made(row, rows.Made({f.EVENT_ACTION: action, **said}))]
+    return [made(row, _event.Made({f.EVENT_ACTION: action, **said}))]
 
 
 def prompt(row: Row, held: Row | None) -> Event:
@@ -144,7 +144,7 @@ def turn(stream: Stream, row: Row) -> list[Event]:
     raw = rows.rest(
         payload, "turn_id", "cwd", "model", "approval_policy" if isinstance(policy, str) else ""
     )
-    return [made(row, rows.Made(fields, "success", ("configuration",), type_, raw))]
+    return [made(row, _event.Made(fields, "success", ("configuration",), type_, raw))]
 
 
 def count(stream: Stream, row: Row) -> list[Event]:

@@ -7,12 +7,12 @@ is written to a rollout by default. Every kind unknown here becomes an event wit
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import Any
 
 from agenttrail import fields as f
 from agenttrail.formats import _codex_tools as tools
 from agenttrail.formats import _messages as m
+from agenttrail.formats._event import Made
 from agenttrail.seams import Drop
 
 # Event messages that repeat a response_item, or only serve the screen.
@@ -54,17 +54,6 @@ CONTEXT = re.compile(
     r"|recommended_plugins|model_switch)\b|# AGENTS\.md instructions)",
     re.IGNORECASE,
 )
-
-
-@dataclass(slots=True)
-class Made:
-    """An event to be: its fields and what `_event.make` takes beside them."""
-
-    fields: dict[str, Any]
-    outcome: str = "unknown"
-    category: tuple[str, ...] = ("api",)
-    type: tuple[str, ...] = ("info",)
-    raw: dict[str, Any] = field(default_factory=dict)
 
 
 def message(kind: str, payload: dict[str, Any]) -> Made:

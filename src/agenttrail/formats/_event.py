@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from agenttrail import fields as f
 from agenttrail.seams import Event, Record
+
+
+@dataclass(slots=True)
+class Made:
+    """An event to be: its fields and what `_event.make` takes beside them."""
+
+    fields: dict[str, Any]
+    outcome: str = "unknown"
+    category: tuple[str, ...] = ("api",)
+    type: tuple[str, ...] = ("info",)
+    raw: dict[str, Any] = field(default_factory=dict)
 
 
 def make(

@@ -272,7 +272,9 @@ class ClaudeCodeFormat:
             f.EVENT_REASON: f"from {before} to {mode}" if before else None,
         }
         return [
-            claude.made(row, rows.Made(fields, "success", ("configuration",), ("change",)), "mode")
+            claude.made(
+                row, _event.Made(fields, "success", ("configuration",), ("change",)), "mode"
+            )
         ]
 
     # --- all others -------------------------------------------------------------------------------

@@ -147,11 +147,11 @@ class CodexFormat:
                 f.CONVERSATION_COMPACTED: True,
                 f.MESSAGE: m.string(row.payload.get("message")),
             }
-            return [codex.made(row, rows.Made(fields, raw=raw))]
+            return [codex.made(row, _event.Made(fields, raw=raw))]
         if row.kind in ("world_state", "inter_agent_communication_metadata"):
             raise Drop("turn_marker" if row.kind.endswith("metadata") else "world_state")
         action = "agent_message" if row.kind == "inter_agent_communication" else "log"
-        return [codex.made(row, rows.Made({f.EVENT_ACTION: action}, raw=rows.rest(row.payload)))]
+        return [codex.made(row, _event.Made({f.EVENT_ACTION: action}, raw=rows.rest(row.payload)))]
 
     # --- items ------------------------------------------------------------------------------------
 
@@ -170,7 +170,7 @@ class CodexFormat:
                 stream.prompt = row
                 return flushed
             instructions = {f.SYSTEM_INSTRUCTIONS: m.parts(payload.get("content"))}
-            return [codex.made(row, rows.Made({f.EVENT_ACTION: "context_added", **instructions}))]
+            return [codex.made(row, _event.Made({f.EVENT_ACTION: "context_added", **instructions}))]
         if kind == "reasoning":
             return self._answer(stream, row)
         if kind in tools.WHOLE:
@@ -206,10 +206,10 @@ class CodexFormat:
                 else None
             )
             return [
-                codex.made(row, rows.Made({f.EVENT_ACTION: "tools_listed", f.TOOL_DEFINITIONS: defined}))
+                codex.made(row, _event.Made({f.EVENT_ACTION: "tools_listed", f.TOOL_DEFINITIONS: defined}))
             ]  # fmt: skip
         action = "agent_message" if kind == "agent_message" else "log"
-        return [codex.made(row, rows.Made({f.EVENT_ACTION: action}, raw=rows.rest(payload)))]
+        return [codex.made(row, _event.Made({f.EVENT_ACTION: action}, raw=rows.rest(payload)))]
 
     def _answer(self, stream: codex.Stream, row: codex.Row) -> list[Event]:
         stream.answer.append(row)
@@ -220,7 +220,7 @@ class CodexFormat:
             raise Drop("repeated_compaction")
         stream.compacted = True
         fields = {f.EVENT_ACTION: "conversation_compacted", f.CONVERSATION_COMPACTED: True}
-        return [codex.made(row, rows.Made(fields))]
+        return [codex.made(row, _event.Made(fields))]
 
     def _remember(self, stream: codex.Stream, key: str) -> None:
         stream.answered[key] = None
