@@ -280,6 +280,28 @@ def test_a_batch_goes_out_by_bytes_too() -> None:
     assert outcome.counts.batches == 5
 
 
+def test_a_slow_mask_gets_small_batches_so_that_commits_keep_coming() -> None:
+    """A batch is what can be masked in about flush_s, not eight megabytes at a stretch."""
+    time = Time()
+
+    def slow(events: Sequence[Event], /) -> list[MaskedEvent]:
+        time.now += sum(len(event.origins[0].data) for event in events) / 20_000
+        return mask(events)
+
+    line = "event 1" + " " * 993
+    source = ListSource(records(*[line.encode()] * 300))
+    outcome, _, _ = run(source=source, mask=slow, time=time, format=Padded())
+    # 300 kB at 20 kB/s: a first batch of 64 kB, then one a second.
+    assert 10 <= outcome.counts.batches <= 16
+
+
+class Padded(Words):
+    """Lines with spaces behind the words."""
+
+    def __call__(self, record: Record, /) -> Iterable[Event | Dropped]:
+        return [Event({}, (record,))]
+
+
 def test_a_notice_that_failed_makes_the_run_fail() -> None:
     """A file that could not be read is not a success."""
     source = ListSource([Notice(text="a.log: cannot be read", failed=True)])

@@ -44,9 +44,9 @@ class DeliveryOptions:
     """Batches, retries and what is kept of what cannot be delivered."""
 
     batch_events: Annotated[int, "Most events in one batch."] = 500
-    batch_bytes: Annotated[int, "Raw bytes after which a batch goes out, whatever its count."] = (
-        8_000_000
-    )
+    batch_bytes: Annotated[
+        int, "Most raw bytes in one batch; less where masking them would take longer than flush_s."
+    ] = 8_000_000
     flush_s: Annotated[float, "Longest time an event waits for its batch to fill, in seconds."] = (
         1.0
     )
@@ -183,6 +183,7 @@ def decode(
 
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+_INDEX = re.compile(r"\[[^\]]*\]")
 _BROKEN = object()  # stands for a value whose problem is already noted
 
 
@@ -234,8 +235,11 @@ class _Decoder:
         if origin is dict:
             if not isinstance(node, yaml.MappingNode):
                 return self.problem(node, where, f"a mapping is needed, not {_kind(node)}")
+            item = get_args(hint)[1]
+            # A component in a mapping has its role of the mapping: operators[PERSON] is an operator.
+            place = "{}[{}]" if _is_component(item) else "{}.{}"
             made = {
-                key: self.value(n, get_args(hint)[1], f"{where}.{key}")
+                key: self.value(n, item, place.format(where, key))
                 for key, n in self.pairs(node, where)
             }
             return _BROKEN if _BROKEN in made.values() else made
@@ -259,7 +263,7 @@ class _Decoder:
 
     def component(self, node: yaml.Node, known: Mapping[str, type[Any]], where: str) -> Any:
         """A tagged mapping `{type: id, …}`, or the id alone where all options have defaults."""
-        role = where.rsplit(".", 1)[-1].split("[")[0].removesuffix("s")
+        role = _INDEX.sub("", where).rsplit(".", 1)[-1].removesuffix("s")
         if isinstance(node, yaml.ScalarNode) and not node.tag.endswith(":null"):
             name, named, rest = node.value, node, []
         elif isinstance(node, yaml.MappingNode):
@@ -377,6 +381,11 @@ def _schema(hint: Any) -> dict[str, Any]:
         return {"enum": list(get_args(hint))}
     plain = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
     return {"type": plain[hint]}
+
+
+def _is_component(hint: Any) -> bool:
+    choices = get_args(_bare(hint)) or (hint,)
+    return all(isinstance(getattr(choice, "type", None), str) for choice in choices)
 
 
 def _bare(hint: Any) -> Any:

@@ -41,6 +41,7 @@ from agenttrail.seams import (
 )
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 30.0
+_FIRST_BATCH_BYTES, _LEAST_BATCH_BYTES = 65_536, 16_384
 
 
 @dataclass(slots=True)
@@ -154,6 +155,9 @@ class Runner:
         self._clock, self._sleep = clock, sleep
         self._rng = rng or random.Random()  # noqa: S311  spreads retries, guards nothing
         self._batch = _Batch(born=clock())
+        # Follows what masking and writing manage in flush_s, so that a slow mask commits and shows
+        # its progress every second or so too.
+        self._batch_bytes = min(_FIRST_BATCH_BYTES, self.settings.batch_bytes)
         self._open: dict[int, Record] = {}  # lines read that no event or reason accounts for yet
 
     def run(self) -> Outcome:
@@ -199,7 +203,7 @@ class Runner:
         batch = self._batch
         if (
             len(batch.events) >= self.settings.batch_events
-            or batch.bytes >= self.settings.batch_bytes
+            or batch.bytes >= self._batch_bytes
             or self._clock() - batch.born >= self.settings.flush_s
         ):
             self._flush()
@@ -267,7 +271,7 @@ class Runner:
 
     def _flush(self) -> None:
         """Masks and writes the batch to every sink, then commits its positions."""
-        batch = self._batch
+        batch, begun = self._batch, self._clock()
         if batch.events:
             masked = self.mask(batch.events)
             if len(masked) != len(batch.events):
@@ -292,6 +296,9 @@ class Runner:
         self._batch = _Batch(born=self._clock())
         if batch.positions:
             self.source.commit(list(batch.positions.values()))
+        if batch.bytes and (spent := self._clock() - begun) > 0:
+            bearable = int(batch.bytes / spent * self.settings.flush_s)
+            self._batch_bytes = min(max(bearable, _LEAST_BATCH_BYTES), self.settings.batch_bytes)
 
     def _deliver(self, name: str, sink: Sink, batch: Sequence[MaskedEvent]) -> dict[int, str]:
         """Writes until delivered; gives the reasons of what the sink will never take, by index."""
