@@ -58,6 +58,16 @@ def test_lines_and_ids_are_the_same_plain_gzip_and_zstd(
     ]
 
 
+def test_progress_counts_what_was_given_not_what_was_read_ahead(tmp_path: Path) -> None:
+    """A small file is read in one piece; its lines are masked one by one."""
+    path = tmp_path / "a.log"
+    path.write_bytes(b"12345678\n" * 10)
+    source = build(path)
+    seen = [source.progress() for item in source.read() if isinstance(item, Record)]
+    assert seen == [(9 * n, 90) for n in range(1, 11)]
+    assert source.progress() == (90, 90)
+
+
 def test_gzip_of_several_members_is_read_to_its_end(tmp_path: Path) -> None:
     """`cat a.gz b.gz` is a gzip file too; so are several zstd frames."""
     path = tmp_path / "a.log"

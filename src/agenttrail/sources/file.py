@@ -103,8 +103,10 @@ class FileSource:
         yield from self._follow() if self.options.follow else self._once()
 
     def progress(self) -> tuple[int, int]:
-        """Raw bytes read and raw bytes in all."""
-        here = self._current.raw.tell() if self._current and not self._current.raw.closed else 0
+        """Raw bytes given as records and raw bytes in all (of a compressed file: bytes read)."""
+        tail, here = self._current, 0
+        if tail and not tail.raw.closed:
+            here = tail.raw.tell() if tail.compression else tail.lines.offset
         return self._done_bytes + here, self._total_bytes
 
     def commit(self, positions: Sequence[Position], /) -> None:
