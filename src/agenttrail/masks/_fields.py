@@ -72,7 +72,7 @@ def fits_type(field: f.Field, value: Any) -> bool:
 def _string(field: f.Field, value: Any, walk: Walk) -> str:
     text = value if isinstance(value, str) else jsontext.dumps(value).decode()
     if field.privacy == "personal":
-        return text if not text or walk.is_marker(text) else walk.whole(field.kind)
+        return text if not text or walk.is_marker(text) else walk.whole(field.kind, text)
     if field.privacy == "structural" and field.shape is not None and field.shape.fits(text):
         if not field.shape.scan or is_settled(text) or f.CONSTANTS.get(field.name) == text:
             return text

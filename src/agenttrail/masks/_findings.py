@@ -30,12 +30,31 @@ def settle(text: str, findings: Iterable[Finding]) -> list[Finding]:
     return _join_by_spaces(text, _apart(whole))
 
 
-def render(text: str, findings: Sequence[Finding]) -> str:
-    """The text with each of these (sorted, disjoint) findings replaced by its `<ENTITY>`."""
+def settle_beside(
+    text: str, findings: Iterable[Finding], kept_kinds: frozenset[str]
+) -> list[Finding]:
+    """As `settle`; findings of kinds that stay give way to all others, so that they hide none."""
+    if not kept_kinds:
+        return settle(text, findings)
+    every = list(findings)
+    masked = settle(text, (f for f in every if f.entity not in kept_kinds))
+    kept = (f for f in every if f.entity in kept_kinds)
+    taken = [(f.start, f.end) for f in masked]
+    return sorted([*masked, *settle(text, without(kept, text, taken))], key=_place)
+
+
+def render(text: str, findings: Sequence[Finding], markers: Sequence[str] = ()) -> str:
+    """The text with each of these (sorted, disjoint) findings replaced by its marker.
+
+    Args:
+        text: what the findings are in.
+        findings: what to replace.
+        markers: one a finding; none means `<ENTITY>` for each.
+    """
     parts: list[str] = []
     at = 0
-    for finding in findings:
-        parts += (text[at : finding.start], f"<{finding.entity}>")
+    for i, finding in enumerate(findings):
+        parts += (text[at : finding.start], markers[i] if markers else f"<{finding.entity}>")
         at = finding.end
     return "".join([*parts, text[at:]])
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Literal, Protocol
 
-from agenttrail.masks._findings import Finding, settle, without
+from agenttrail.masks._findings import Finding, settle_beside, without
+from agenttrail.masks._markers import Markers
 from agenttrail.masks._readings import Reading, readings
 from agenttrail.masks._rules import rule_findings
 
@@ -33,9 +34,15 @@ class Reader:
     that was noted. Memory is bounded by `cache_chars` of text.
     """
 
-    def __init__(self, detector: Detector, kinds: Iterable[str], cache_chars: int) -> None:
-        names = sorted(kinds, key=lambda kind: (-len(kind), kind))
-        self._marker = re.compile(f"<(?:{'|'.join(map(re.escape, names))})>")
+    def __init__(
+        self,
+        detector: Detector,
+        markers: Markers,
+        cache_chars: int,
+        kept_kinds: frozenset[str] = frozenset(),
+    ) -> None:
+        self._markers = markers
+        self._kept_kinds = kept_kinds
         self._detector = detector
         self._known: OrderedDict[tuple[str, Mode], Answer] = OrderedDict()
         self._chars = 0
@@ -43,11 +50,11 @@ class Reader:
         self._asked: dict[tuple[str, Mode], None] = {}
 
     def is_marker(self, text: str) -> bool:
-        return self._marker.fullmatch(text) is not None
+        return self._markers.is_marker(text)
 
     def bare(self, text: str) -> str:
         """The text without its markers: by this a text is judged, so that masking changes nothing."""
-        return self._marker.sub("", text) if "<" in text else text
+        return self._markers.bare(text)
 
     def ask(self, text: str, mode: Mode) -> Answer | None:
         """The findings, or None where they are not known yet."""
@@ -77,10 +84,11 @@ class Reader:
                         Finding(start, end, finding.entity, finding.score, finding.recogniser)
                     )
         for (text, mode), findings in zip(asked, found, strict=True):
-            markers = [match.span() for match in self._marker.finditer(text)]
+            markers = self._markers.spans(text)
+            forged = [Finding(*place, 1.0, "marker") for place in self._markers.forged(text)]
             useful = (_useful(text, finding, mode) for finding in findings)
-            kept = without((finding for finding in useful if finding), text, markers)
-            self._remember(text, mode, tuple(settle(text, kept)))
+            kept = without((finding for finding in useful if finding), text, markers) + forged
+            self._remember(text, mode, tuple(settle_beside(text, kept, self._kept_kinds)))
         return True
 
     def forget_asked(self) -> None:

@@ -93,6 +93,17 @@ def readings(text: str) -> Iterator[Reading]:
             yield folded
 
 
+def plainest(text: str) -> str:
+    """The text with its escapes undone and its invisible characters gone; nothing folded."""
+    reading = Reading(text, None, prose=True)
+    for number in range(_ROUNDS):
+        again = _decode(reading, first=number == 0)
+        if again.text == reading.text:
+            break
+        reading = again
+    return _INVISIBLE.sub("", reading.text)
+
+
 def _fold(reading: Reading) -> Reading:
     text, spans = reading.text, reading.spans
     if not text.isascii():

@@ -18,6 +18,7 @@ from typing import Any
 from agenttrail import fields as f
 from agenttrail import jsontext
 from agenttrail.masks._findings import Finding, render
+from agenttrail.masks._operators import Keep, Operators
 from agenttrail.masks._reader import Mode, Reader
 from agenttrail.masks._rules import is_time, kind_of, number_kind
 
@@ -82,24 +83,39 @@ class Found:
     end: int
     score: float
     recogniser: str
+    operator: str = "replace"
 
 
 class Walk:
     """Masks the values of one event. What the reader does not know yet stays, and is noted there."""
 
-    def __init__(self, reader: Reader, *, max_text_chars: int, max_event_chars: int) -> None:
+    def __init__(
+        self, reader: Reader, operators: Operators, *, max_text_chars: int, max_event_chars: int
+    ) -> None:
         self._reader = reader
+        self._operators = operators
         self._max_text_chars = max_text_chars
         self._chars_left = max_event_chars
         self._embedded = 0
+        # Masked by kind, kept by kind, and both by operator.
         self.counts: Counter[str] = Counter()
+        self.kept: Counter[str] = Counter()
+        self.by_operator: Counter[str] = Counter()
         self.found: list[Found] = []
         self.path: list[str] = []
 
-    def whole(self, kind: str, recogniser: str = "field") -> str:
-        """The marker that stands for a whole value."""
-        self._count(Finding(0, 0, kind, 1.0, recogniser))
-        return f"<{kind}>"
+    def whole(self, kind: str, value: str, recogniser: str = "field") -> str:
+        """What stands for a whole value; where its kind is kept, what else it holds is masked."""
+        operator = self._operators.choose(kind, self.path)
+        finding = Finding(0, 0, kind, 1.0, recogniser)
+        if isinstance(operator, Keep):
+            kept = self.kept[kind]
+            text = self.text(value)
+            if self.kept[kind] == kept:
+                self._count(finding, operator.type)
+            return text
+        self._count(finding, operator.type)
+        return self._operators.marker(operator, kind, value)
 
     def is_marker(self, text: str) -> bool:
         return self._reader.is_marker(text)
@@ -138,19 +154,27 @@ class Walk:
         """A string masked as nothing but text."""
         size = len(self._reader.bare(value))
         if size > min(self._max_text_chars, self._chars_left):
-            return self.whole("TEXT_TOO_LONG", "size")
+            return self.whole("TEXT_TOO_LONG", "", "size")
         self._chars_left -= size
         for _ in range(_ROUNDS):
             findings = self._reader.ask(value, mode)
             if not findings:
                 break
-            for finding in findings:
-                self._count(finding)
-            value = render(value, findings)
+            chosen = [(f, self._operators.choose(f.entity, self.path)) for f in findings]
+            masked = [(f, operator) for f, operator in chosen if not isinstance(operator, Keep)]
+            for finding, operator in masked or chosen:
+                self._count(finding, operator.type)
+            if not masked:
+                break
+            markers = [
+                self._operators.marker(o, f.entity, value[f.start : f.end]) for f, o in masked
+            ]
+            value = render(value, [f for f, _ in masked], markers)
         return value
 
-    def _count(self, finding: Finding) -> None:
-        self.counts[finding.entity] += 1
+    def _count(self, finding: Finding, operator: str) -> None:
+        (self.kept if operator == Keep.type else self.counts)[finding.entity] += 1
+        self.by_operator[operator] += 1
         self.found.append(
             Found(
                 ".".join(self.path),
@@ -159,6 +183,7 @@ class Walk:
                 finding.end,
                 finding.score,
                 finding.recogniser,
+                operator,
             )
         )
 
@@ -166,17 +191,25 @@ class Walk:
         kind = kind_of(key)
         if kind is None or not value.strip() or self.is_marker(value):
             return self.text(value, key)
-        return self.whole(kind, "key")
+        return self.whole(kind, value, "key")
 
     def _number(self, value: int | float, key: str) -> int | float | str:
         kind = kind_of(key)
         if kind is not None and kind != "SECRET":
-            return self.whole(kind, "key")
+            return self._whole_number(kind, value, "key")
         if isinstance(value, int) or value.is_integer():
             kind = number_kind(abs(int(value)), key)
             if kind is not None:
-                return self.whole(kind, "number")
+                return self._whole_number(kind, value, "number")
         return value
+
+    def _whole_number(self, kind: str, value: int | float, recogniser: str) -> int | float | str:
+        operator = self._operators.choose(kind, self.path)
+        if isinstance(operator, Keep):
+            self._count(Finding(0, 0, kind, 1.0, recogniser), operator.type)
+            return value
+        text = str(int(value)) if value == value // 1 else jsontext.dumps(value).decode()
+        return self.whole(kind, text, recogniser)
 
     def _object(self, value: dict[str, Any], level: int) -> dict[str, Any]:
         keys = {key: self._key(key) for key in value}

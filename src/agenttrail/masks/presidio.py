@@ -7,6 +7,25 @@ finding becomes `<KIND>`; the rest of a text stays as it was, numbers keep their
 JSON keeps its shape (only a number that is personal becomes a string). Masking twice changes
 nothing.
 
+What becomes of a finding is said by `operators` (by kind), `field_operators` (by field name, its
+prefix, or a path into an object; before `operators`) and `operator` (for the rest):
+
+    pseudonym_keys: [{id: k2, file: /etc/agenttrail/k2.key}, {id: k1, env: AGENTTRAIL_K1}]
+    encryption_keys: [{id: e1, file: /etc/agenttrail/e1.key}]
+    operators:
+      PERSON: pseudonym                             # <PERSON:k2:3f9a2c41>, equal for equal names
+      PHONE_NUMBER: {type: pseudonym, region: TH}
+      CREDIT_CARD: partial                          # <CREDIT_CARD:last:1111>
+      SECRET: drop                                  # <DROPPED>
+      IP_ADDRESS: {type: keep, reason: our own hosts only}
+    field_operators:
+      user: encrypt                                 # <USER_NAME:e1:…>, for agenttrail unmask
+      gen_ai.tool.call.arguments.customer: pseudonym
+
+Of several keys the first makes markers. A marker in what is read is left alone; an encrypted one
+only where its key is listed: without it nobody can tell it from a forgery, and it is masked like
+any other value. A kept kind never hides another kind within it.
+
 Fail closed: where masking an event raises, its content stays here. The envelope goes on (ids,
 times, names of operations, sizes), marked `agenttrail.pii.failed` with the class of the failure.
 
@@ -27,15 +46,20 @@ none.
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
 from agenttrail import fields as f
 from agenttrail import jsontext
 from agenttrail.errors import MaskError, OptionError
 from agenttrail.masks._fields import REMOVED, fits_type, mask_field
+from agenttrail.masks._keys import KeyOptions, check_keys, read_keys
+from agenttrail.masks._markers import Markers
+from agenttrail.masks._operators import Operator, Operators, Replace, check_operator
 from agenttrail.masks._reader import Detector, Reader
 from agenttrail.masks._rules import KINDS
 from agenttrail.masks._walk import Found, Walk
@@ -75,6 +99,24 @@ class PresidioOptions:
     phone_regions: Annotated[
         tuple[str, ...], "Countries (ISO 3166) whose national phone formats are known."
     ] = _REGIONS
+    operator: Annotated[Operator, "What becomes of findings for which nothing else is said."] = (
+        field(default_factory=Replace)
+    )
+    operators: Annotated[dict[str, Operator], "What becomes of findings, by kind."] = field(
+        default_factory=dict
+    )
+    field_operators: Annotated[
+        dict[str, Operator],
+        "What becomes of findings, by field name, its prefix, or a path into an object field.",
+    ] = field(default_factory=dict)
+    pseudonym_keys: Annotated[
+        tuple[KeyOptions, ...],
+        "Keys of pseudonyms, as {id: k1, file: PATH} or {id: k1, env: NAME}; the first is current.",
+    ] = ()
+    encryption_keys: Annotated[
+        tuple[KeyOptions, ...],
+        "Keys of encrypted values, as {id: e1, file: PATH}; the first is current.",
+    ] = ()
     policy: Annotated[str, "Name and version written into every event."] = "presidio-default/1"
     max_text_chars: Annotated[int, "A longer string is replaced by <TEXT_TOO_LONG>."] = 200_000
     max_event_chars: Annotated[
@@ -98,15 +140,40 @@ class PresidioOptions:
         for region in self.phone_regions:
             if not re.fullmatch("[A-Z]{2}", region):
                 raise OptionError("phone_regions", "a region is two capital letters, as TH")
+        self._check_operators()
         if not f.TOKEN.fits(self.policy):
             raise OptionError("policy", "must be one word of letters, digits and . _ - / : + ~")
 
+    def _check_operators(self) -> None:
+        keys = {
+            "pseudonym_keys": self.pseudonym_keys,
+            "encryption_keys": self.encryption_keys,
+        }
+        check_keys("pseudonym_keys", self.pseudonym_keys, "k")
+        check_keys("encryption_keys", self.encryption_keys, "e")
+        check_operator("operator", self.operator, None, keys)
+        for kind, operator in self.operators.items():
+            if not _NAME.fullmatch(kind):
+                raise OptionError("operators", "a kind is written in capitals, as EMAIL_ADDRESS")
+            check_operator("operators", operator, kind, keys)
+        for name, operator in self.field_operators.items():
+            if not any(_covers(name, known) for known in f.FIELDS.values()):
+                close = difflib.get_close_matches(name, f.FIELDS, n=1)
+                raise OptionError(
+                    "field_operators", f"no field is called '{name}'",
+                    hint=f"did you mean '{close[0]}'?" if close else "agenttrail explain fields",
+                )  # fmt: skip
+            check_operator("field_operators", operator, None, keys)
+
     def build(self) -> PresidioMask:
-        """Loads the model.
+        """Loads the model and reads the keys.
 
         Raises:
             MaskError: the model is not installed, or an entity is unknown.
+            OptionError: a key is missing or is none, or an operator is for an unknown kind.
         """
+        pseudonym_keys = read_keys("pseudonym_keys", self.pseudonym_keys)
+        encryption_keys = read_keys("encryption_keys", self.encryption_keys)
         from agenttrail.masks._detect import PresidioDetector
 
         detector = PresidioDetector(
@@ -117,14 +184,34 @@ class PresidioOptions:
             score_threshold=self.score_threshold,
             phone_regions=self.phone_regions,
         )
-        return PresidioMask(self, detector, detector.known)
+        kinds = detector.known | KINDS | _FIELD_KINDS
+        unknown = sorted(set(self.operators) - kinds)
+        if unknown:
+            close = difflib.get_close_matches(unknown[0], kinds, n=1)
+            raise OptionError(
+                "operators", f"nothing finds the kind {unknown[0]}",
+                hint=f"did you mean {close[0]}?" if close else f"known: {', '.join(sorted(kinds))}",
+            )  # fmt: skip
+        operators = Operators(
+            default=self.operator,
+            by_kind=self.operators,
+            by_field=self.field_operators,
+            pseudonym_keys=pseudonym_keys,
+            encryption_keys=encryption_keys,
+            regions=self.phone_regions,
+        )
+        return PresidioMask(self, detector, detector.known, operators)
 
 
 class PresidioMask:
     """Masks events in batches; every text of a batch is analysed once."""
 
     def __init__(
-        self, options: PresidioOptions, detector: Detector, entities: frozenset[str]
+        self,
+        options: PresidioOptions,
+        detector: Detector,
+        entities: frozenset[str],
+        operators: Operators | None = None,
     ) -> None:
         """Takes any detector.
 
@@ -132,10 +219,12 @@ class PresidioMask:
             options: of which policy, sizes and cache are read here.
             detector: finds personal data in texts.
             entities: the kinds that the detector may find.
+            operators: what becomes of findings; None replaces all.
         """
-        kinds = {field.kind for field in f.FIELDS.values() if field.kind}
         self._options = options
-        self._reader = Reader(detector, entities | KINDS | kinds, options.cache_chars)
+        self._operators = operators or Operators(default=Replace(), by_kind={}, by_field={})
+        markers = Markers(entities | KINDS | _FIELD_KINDS, self._operators.opens)
+        self._reader = Reader(detector, markers, options.cache_chars, self._operators.kept_kinds)
 
     def __call__(self, events: Sequence[Event], /) -> list[MaskedEvent]:
         try:
@@ -179,6 +268,7 @@ class PresidioMask:
     def _walk(self, fields: Mapping[str, Any]) -> tuple[dict[str, Any], Walk]:
         walk = Walk(
             self._reader,
+            self._operators,
             max_text_chars=self._options.max_text_chars,
             max_event_chars=self._options.max_event_chars,
         )
@@ -198,12 +288,17 @@ class PresidioMask:
         return masked, walk
 
     def _made(self, fields: dict[str, Any], walk: Walk) -> MaskedEvent:
-        counts = dict(fields.get(f.PII_BY_TYPE, {}))
-        for entity, count in walk.counts.items():
-            counts[entity] = counts.get(entity, 0) + count
         fields[f.PII_MASKED] = fields.get(f.PII_MASKED, 0) + walk.counts.total()
-        if counts:
-            fields[f.PII_BY_TYPE] = dict(sorted(counts.items()))
+        # What was kept is still there and was found again; what was masked came on top.
+        before = {k: n for k, n in fields.get(f.PII_BY_OPERATOR, {}).items() if k != "keep"}
+        for name, counts in (
+            (f.PII_BY_TYPE, Counter(fields.get(f.PII_BY_TYPE, {})) + walk.counts),
+            (f.PII_BY_OPERATOR, Counter(before) + walk.by_operator),
+            (f.PII_KEPT, walk.kept),
+        ):
+            fields.pop(name, None)
+            if counts:
+                fields[name] = dict(sorted(counts.items()))
         fields[f.PII_POLICY] = self._options.policy
         return _masked_event(fields)
 
@@ -241,6 +336,16 @@ class PresidioMask:
         except Exception:  # noqa: BLE001 - fail closed
             self._reader.forget_asked()
             return False
+
+
+_FIELD_KINDS = frozenset(field.kind for field in f.FIELDS.values() if field.kind)
+
+
+def _covers(name: str, known: f.Field) -> bool:
+    """True where an operator for `name` can meet a finding in this field."""
+    if name == known.name or known.name.startswith(name + "."):
+        return True
+    return known.type in ("object", "objects") and name.startswith(known.name + ".")
 
 
 # What the schema requires of every event, for one of which nothing else may leave.
