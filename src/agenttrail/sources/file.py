@@ -92,7 +92,8 @@ class FileSource:
     ) -> None:
         self.options, self.checkpoint = options, checkpoint
         self._sleep, self._clock = sleep, clock
-        self._live: dict[str, Entry] = {}  # by incarnation, offset not yet committed
+        self._live: dict[str, Entry] = {}  # by incarnation; the offset comes with the commit
+        self._last: dict[str, int] = {}  # by incarnation: where the last record given ends
         self._whole: dict[str, tuple[int, int, int]] = {}  # incarnation: last offset, size, mtime
         self._done_bytes = 0
         self._total_bytes = 0
@@ -170,19 +171,16 @@ class FileSource:
 
     def _finish(self, tail: Tail) -> Iterator[Record]:
         yield from self._remember(tail, tail.lines.finish())
-        self._whole[tail.incarnation] = (0, tail.size, tail.mtime_ns)
-        entry = self._live.get(tail.incarnation)
-        if entry is not None:
-            self._whole[tail.incarnation] = (entry.offset, tail.size, tail.mtime_ns)
+        last = self._last.get(tail.incarnation, 0)
+        self._whole[tail.incarnation] = (last, tail.size, tail.mtime_ns)
 
     def _remember(self, tail: Tail, records: Iterable[Record]) -> Iterator[Record]:
+        name = tail.incarnation
         for record in records:
-            entry = self._live.get(tail.incarnation)
+            entry = self._live.get(name)
             if entry is None or entry.head_bytes != tail.head_bytes or entry.head != tail.head:
-                entry = tail.entry(record.end)
-            else:
-                entry = replace(entry, offset=record.end)
-            self._live[tail.incarnation] = entry
+                self._live[name] = tail.entry(0)
+            self._last[name] = record.end
             yield record
 
     def _open(self, found: Found) -> Tail | None:
