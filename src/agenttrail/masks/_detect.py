@@ -1,7 +1,9 @@
-"""The detector: texts in, findings out, in batches; stock presidio-analyzer 2.2.366 over spaCy.
+"""The detector: texts in, findings out, in batches; presidio-analyzer 2.2.366 over spaCy.
 
-Everything that knows Presidio is here, so that another engine with the same two methods can take
-its place. What differs from stock, each because stock loses or leaks something:
+Which recognisers there are is said here; how they are run, in `_analyse` and `_fast`. The profile
+`stock` is Presidio as it comes, but that it asks no server for the public suffix list, and that
+texts of more than 20,000 characters are read in overlapping windows. What differs from stock in the
+others, each because stock loses or leaks something:
 
 - the IBAN recogniser also runs with its own, case-sensitive flags: the registry's IGNORECASE makes
   it miss an IBAN with a word behind it;
@@ -22,9 +24,10 @@ import importlib.util
 import logging
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from agenttrail.errors import MaskError
 from agenttrail.masks._findings import Finding
@@ -32,41 +35,18 @@ from agenttrail.masks._findings import Finding
 # spaCy's cost and Presidio's phone matcher (which gives up after 65,535 tries) want bounded texts.
 WINDOW_CHARS = 20_000
 OVERLAP_CHARS = 500
-_NER_BATCH = 64
-# Without a digit, @ or colon none of the stock patterns below 26 characters can match (the
-# shortest that needs none of them is a MAC address of letters with dashes, 17; then crypto, 26).
-_NOTHING = re.compile(r"[A-Za-z_./ ]{0,25}|[A-Za-z_./ -]{0,16}")
-_NEEDS_DIGITS = frozenset(
-    [
-        "CREDIT_CARD",
-        "CRYPTO",
-        "EMAIL_ADDRESS",
-        "IBAN_CODE",
-        "IP_ADDRESS",
-        "MAC_ADDRESS",
-        "PHONE_NUMBER",
-        "TH_TNIN",
-        "UK_NHS",
-        "US_BANK_NUMBER",
-        "JP_MY_NUMBER",
-        "US_ITIN",
-        "US_PASSPORT",
-        "US_SSN",
-        "PERSON",
-        "LOCATION",
-        "NRP",
-        "ORGANIZATION",
-    ]
-)
-
 # What presidio takes into an e-mail address from the path, address or query before it.
 _BEFORE_MAIL = re.compile(r"(?:[^@]*[/?&#|])?(?:\w+=)?['`{]*")
 
 
-class PresidioDetector:
-    """Findings of the stock recognisers and of a spaCy model, at or above a score.
+Profile = Literal["stock", "balanced", "fast"]
 
-    Cost: about 1.5 s to build, 1 ms a text for the patterns, 3 ms more for the language model.
+
+class PresidioDetector:
+    """Findings of Presidio's recognisers and of a spaCy model, at or above a score.
+
+    Cost: about 1.5 s to build (0.7 s without a model), then 50 us a text for the patterns and 1 to
+    3 ms more for the language model.
     """
 
     def __init__(
@@ -76,23 +56,30 @@ class PresidioDetector:
         model: str,
         entities: frozenset[str] | None,
         excluded: frozenset[str],
-        score_threshold: float,
-        phone_regions: Sequence[str],
+        score_threshold: float | None,
+        phone_regions: Sequence[str] | None,
+        profile: Profile = "balanced",
     ) -> None:
         """Loads the model.
 
         Args:
             language: code that the recognisers are registered under; "en".
-            model: an installed spaCy package or a folder.
+            model: an installed spaCy package or a folder; not loaded in `fast`.
             entities: the kinds to look for; None is all of them but `excluded`.
             excluded: kinds not to look for.
-            score_threshold: 0 to 1.
-            phone_regions: ISO 3166 codes.
+            score_threshold: 0 to 1; None is each recogniser's own.
+            phone_regions: ISO 3166 codes; None is Presidio's.
+            profile: `stock` is Presidio as it comes; `fast` uses no model, and takes a run of
+                digits for a phone only with a + or something between the digits.
 
         Raises:
             MaskError: the model is not installed, or no recogniser knows an entity.
         """
-        if importlib.util.find_spec(model) is None and not Path(model).exists():
+        if (
+            profile != "fast"
+            and importlib.util.find_spec(model) is None
+            and not Path(model).exists()
+        ):
             raise MaskError(
                 f"the spaCy model {model} is not installed",
                 hint=f"pip install {model.replace('_', '-')}, or name another model under spacy_model",
@@ -100,25 +87,31 @@ class PresidioDetector:
         # Read by presidio at import: a regular expression may run this long over one text.
         os.environ.setdefault("REGEX_TIMEOUT_SECONDS", "10")
         from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
-        from presidio_analyzer.nlp_engine import NerModelConfiguration, NlpArtifacts, SpacyNlpEngine
+
+        from agenttrail.masks._analyse import Analyzer
+        from agenttrail.masks._fast import FastRecognisers
 
         logger = logging.getLogger("presidio-analyzer")
         if not any(isinstance(known, _Guard) for known in logger.filters):
             logger.addFilter(_Guard())
+        self._is_stock = profile == "stock"
         wanted_labels = {"ORGANIZATION"} & (entities or frozenset())
-        self._engine = SpacyNlpEngine(
-            models=[{"lang_code": language, "model_name": model}],
-            ner_model_configuration=NerModelConfiguration(
-                model_to_presidio_entity_mapping=_LABELS,
-                labels_to_ignore=sorted(_IGNORED_LABELS - wanted_labels),
-            ),
+        engine = (
+            _no_model(language) if profile == "fast" else _model(language, model, wanted_labels)
         )
-        self._engine.load()
         registry = RecognizerRegistry(supported_languages=[language])
-        registry.load_predefined_recognizers(languages=[language], nlp_engine=self._engine)
+        registry.load_predefined_recognizers(languages=[language], nlp_engine=engine)
         loaded: list[Any] = list(registry.recognizers)
-        kept = [r for r in loaded if r.name not in ("EmailRecognizer", "PhoneRecognizer")]
-        kept += _own_recognisers(language, phone_regions)
+        own = _own_recognisers(language, phone_regions)
+        if self._is_stock:
+            # In their places, so that of two recognisers with one finding the same is named.
+            offline = {r.name: r for r in own if r.name in ("EmailRecognizer", "PhoneRecognizer")}
+            kept = [offline.get(r.name, r) for r in loaded]
+        else:
+            kept = [r for r in loaded if r.name not in ("EmailRecognizer", "PhoneRecognizer")]
+            kept += own
+        if profile == "fast":
+            kept = [r for r in kept if r.name != "SpacyRecognizer"]
         self.known = frozenset(entity for r in kept for entity in r.supported_entities)
         unknown = sorted((entities or frozenset()) - self.known)
         if unknown:
@@ -129,54 +122,73 @@ class PresidioDetector:
         self.entities = (entities or self.known) - excluded
         registry.recognizers = [r for r in kept if self.entities & set(r.supported_entities)]
         # Analysing for "all" entities keeps the recognisers in this order; naming them does not.
-        self._analyzer = AnalyzerEngine(
-            registry=registry, nlp_engine=self._engine, supported_languages=[language]
+        self._analyzer = Analyzer(
+            AnalyzerEngine(registry=registry, nlp_engine=engine, supported_languages=[language]),
+            language,
+            threshold=score_threshold,
+            recognisers=FastRecognisers(
+                registry.recognizers, bare_phones=profile != "fast", is_exact=self._is_stock
+            ),
         )
-        self._language = language
-        self._threshold = score_threshold
-        no_tokens: Any = []
-        self._no_words = NlpArtifacts([], no_tokens, [], [], self._engine, language)
-        self._skips = self.entities <= _NEEDS_DIGITS
 
     def prose(self, texts: Sequence[str]) -> Iterator[tuple[Finding, ...]]:
         """For each text, in order, what recognisers and language model find in it."""
-        pieces = [(i, at, piece) for i, text in enumerate(texts) for at, piece in _windows(text)]
-        found: list[set[Finding]] = [set() for _ in texts]
-        batch: Iterator[Any] = self._engine.process_batch(
-            [piece for _, _, piece in pieces], language=self._language, batch_size=_NER_BATCH
-        )
-        done = 0
-        for (i, at, piece), (_, words) in zip(pieces, batch, strict=True):
-            for ready in range(done, i):
-                yield tuple(found[ready])
-            done = max(done, i)
-            found[i].update(self._analyse(piece, words, at))
-        for ready in range(done, len(texts)):
-            yield tuple(found[ready])
+        return self._find(texts, self._analyzer.prose)
 
     def patterns(self, texts: Sequence[str]) -> Iterator[tuple[Finding, ...]]:
         """For each text, in order, what the recognisers alone find in it."""
-        for text in texts:
-            if self._skips and _NOTHING.fullmatch(text):
-                yield ()
-                continue
-            found: set[Finding] = set()
-            for at, piece in _windows(text):
-                found.update(self._analyse(piece, self._no_words, at))
-            yield tuple(found)
+        return self._find(texts, self._analyzer.patterns)
 
-    def _analyse(self, text: str, words: Any, at: int) -> Iterable[Finding]:
-        if not text:
-            return
-        for result in self._analyzer.analyze(
-            text, self._language, nlp_artifacts=words, score_threshold=self._threshold
-        ):
-            if result.entity_type in self.entities and result.start < result.end:
-                name = (result.recognition_metadata or {}).get("recognizer_name", "")
-                start = result.start
-                if result.entity_type == "EMAIL_ADDRESS":
-                    start += _BEFORE_MAIL.match(text[start : result.end]).end()  # type: ignore[union-attr]
-                yield Finding(at + start, at + result.end, result.entity_type, result.score, name)
+    def _find(
+        self,
+        texts: Sequence[str],
+        find: Callable[[Sequence[str]], Iterator[tuple[Finding, ...]]],
+    ) -> Iterator[tuple[Finding, ...]]:
+        pieces = [list(_windows(text)) for text in texts]
+        answers = find([piece for windows in pieces for _, piece in windows])
+        for windows in pieces:
+            if len(windows) == 1:
+                yield tuple(self._own(windows[0][1], next(answers), 0))
+            else:
+                found: dict[Finding, None] = {}
+                for at, piece in windows:
+                    found.update(dict.fromkeys(self._own(piece, next(answers), at)))
+                yield tuple(found)
+
+    def _own(self, text: str, findings: Sequence[Finding], at: int) -> Iterator[Finding]:
+        """The findings of kinds that are looked for, at their places in the whole text."""
+        for finding in findings:
+            if finding.entity not in self.entities or finding.start >= finding.end:
+                continue
+            start = finding.start
+            if finding.entity == "EMAIL_ADDRESS" and not self._is_stock:
+                start += _BEFORE_MAIL.match(text[start : finding.end]).end()  # type: ignore[union-attr]
+            if start == finding.start and not at:
+                yield finding
+            else:
+                yield replace(finding, start=at + start, end=at + finding.end)
+
+
+def _no_model(language: str) -> Any:
+    from presidio_analyzer.nlp_engine import NoOpNlpEngine
+
+    engine = NoOpNlpEngine(models=[{"lang_code": language, "model_name": "no_op"}])
+    engine.load()
+    return engine
+
+
+def _model(language: str, model: str, wanted_labels: Set[str]) -> Any:
+    from presidio_analyzer.nlp_engine import NerModelConfiguration, SpacyNlpEngine
+
+    engine = SpacyNlpEngine(
+        models=[{"lang_code": language, "model_name": model}],
+        ner_model_configuration=NerModelConfiguration(
+            model_to_presidio_entity_mapping=_LABELS,
+            labels_to_ignore=sorted(_IGNORED_LABELS - wanted_labels),
+        ),
+    )
+    engine.load()
+    return engine
 
 
 # presidio_analyzer/conf/default.yaml: labels of the model and the entities that they are.
@@ -211,7 +223,7 @@ class _Guard(logging.Filter):
         return False
 
 
-def _own_recognisers(language: str, regions: Sequence[str]) -> list[Any]:
+def _own_recognisers(language: str, regions: Sequence[str] | None) -> list[Any]:
     from presidio_analyzer import Pattern, PatternRecognizer
     from presidio_analyzer.predefined_recognizers import (
         EmailRecognizer,
@@ -237,7 +249,11 @@ def _own_recognisers(language: str, regions: Sequence[str]) -> list[Any]:
     return [
         OfflineEmailRecognizer(supported_language=language, name="EmailRecognizer"),
         PhoneRecognizer(
-            supported_language=language, supported_regions=tuple(regions), name="PhoneRecognizer"
+            supported_language=language,
+            supported_regions=PhoneRecognizer.DEFAULT_SUPPORTED_REGIONS
+            if regions is None
+            else tuple(regions),
+            name="PhoneRecognizer",
         ),
         IbanRecognizer(supported_language=language, name="IbanRecognizerCaseSensitive"),
         ThTninRecognizer(
