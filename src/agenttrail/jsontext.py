@@ -90,7 +90,8 @@ def loads_prefix(text: str | bytes) -> tuple[Any, int]:
         raise ValueError(f"not JSON at character {error.pos}") from None
     except RecursionError:
         raise ValueError("JSON nested too deeply") from None
-    if _MAYBE_LONE.search(string) or _LONE.search(string):
+    escaped = "\\u" in string and _MAYBE_LONE.search(string)
+    if escaped or not (from_bytes or string.isascii() or not _LONE.search(string)):
         value = _mend(value)
     if string.count("[") + string.count("{") > MAX_DEPTH and not _shallow(value, MAX_DEPTH):
         raise ValueError("JSON nested too deeply")

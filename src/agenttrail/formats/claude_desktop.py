@@ -124,7 +124,7 @@ class ClaudeDesktopFormat:
             done = record.data.startswith(b"}") or full
             return _release(stream) if done else []
         if not record.data.strip():
-            raise Drop("blank line")
+            raise Drop("blank")
         return [_stderr(record, stream)]
 
     def end(self, stream: str, /) -> Iterable[Event]:

@@ -60,9 +60,9 @@ class McpJsonrpcFormat:
     def __call__(self, record: Record, /) -> Iterable[Event]:
         text = record.data.strip()
         if not text:
-            raise Drop("blank line")
+            raise Drop("blank")
         if text in (b"[", b"]", b"],"):
-            raise Drop("bracket of an array")
+            raise Drop("array_bracket")
         stream = self._streams.get(record.stream)
         if stream is None:
             dialog = Dialog("mcp_jsonrpc", pending_max=self._options.pending_max, reuse="any")

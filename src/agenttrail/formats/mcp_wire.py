@@ -85,7 +85,7 @@ class McpWireFormat:
 
     def __call__(self, record: Record, /) -> Iterable[Event]:
         if not record.data.strip():
-            raise Drop("blank line")
+            raise Drop("blank")
         stream = self._stream(record.stream)
         line, cut = _read(record.data)
         if not isinstance(line, dict) or not _is_wire(line):
@@ -275,7 +275,7 @@ def _raw(carrier: Carrier, text: str, stream: _Stream) -> list[Event]:
     else:
         parts = [text]
     if not any(part.strip() for part in parts):
-        raise Drop("blank message")
+        raise Drop("blank_message")
     events: list[Event] = []
     for number, part in enumerate(parts):
         events += _part(carrier, part, stream, number=str(number) if len(parts) > 1 else "")
