@@ -10,8 +10,9 @@ from typing import Literal, Protocol
 
 from agenttrail.masks._findings import Finding, settle_beside, without
 from agenttrail.masks._markers import Markers
-from agenttrail.masks._readings import Reading, readings
-from agenttrail.masks._rules import rule_findings
+from agenttrail.masks._prefilter import Hits, Prefilter, Source
+from agenttrail.masks._readings import TRIGGERS, Reading, readings
+from agenttrail.masks._rules import RULES, rule_findings
 
 # prose: recognisers and language model; plain: recognisers only; token: recognisers only, and a
 # bare run of digits is no phone (ids of machines are such runs).
@@ -48,6 +49,9 @@ class Reader:
         self._chars = 0
         self._cache_chars = cache_chars
         self._asked: dict[tuple[str, Mode], None] = {}
+        self._rules = Prefilter([Source(p, 0) for p, _ in RULES] + [Source(p, 0) for p in TRIGGERS])
+        # Texts that stay as they are under any key, and the characters that they count for.
+        self.unchanged: dict[str, int] = {}
 
     def is_marker(self, text: str) -> bool:
         return self._markers.is_marker(text)
@@ -70,20 +74,24 @@ class Reader:
         asked, self._asked = list(self._asked), {}
         if not asked:
             return False
-        todo: list[tuple[int, Reading]] = [
-            (i, reading) for i, (text, _) in enumerate(asked) for reading in readings(text)
-        ]
+        todo = self._readings([text for text, _ in asked])
         found: list[list[Finding]] = [[] for _ in asked]
-        prose = [(i, r) for i, r in todo if r.prose and asked[i][1] == "prose"]
-        plain = [(i, r) for i, r in todo if not (r.prose and asked[i][1] == "prose")]
+        prose = [one for one in todo if one[1].prose and asked[one[0]][1] == "prose"]
+        plain = [one for one in todo if not (one[1].prose and asked[one[0]][1] == "prose")]
         for group, detect in ((prose, self._detector.prose), (plain, self._detector.patterns)):
-            for (i, reading), answer in zip(group, detect([r.text for _, r in group]), strict=True):
-                for finding in (*answer, *rule_findings(reading.text)):
-                    start, end = reading.place(finding.start, finding.end)
-                    found[i].append(
-                        Finding(start, end, finding.entity, finding.score, finding.recogniser)
-                    )
+            answers = detect([reading.text for _, reading, _ in group])
+            for (i, reading, rules), answer in zip(group, answers, strict=True):
+                if not answer and rules == ():
+                    continue
+                for finding in (*answer, *rule_findings(reading.text, rules)):
+                    if reading.spans is not None:
+                        start, end = reading.place(finding.start, finding.end)
+                        finding = replace(finding, start=start, end=end)
+                    found[i].append(finding)
         for (text, mode), findings in zip(asked, found, strict=True):
+            if not findings and "<" not in text:
+                self._remember(text, mode, ())
+                continue
             markers = self._markers.spans(text)
             forged = [Finding(*place, 1.0, "marker") for place in self._markers.forged(text)]
             useful = (_useful(text, finding, mode) for finding in findings)
@@ -91,12 +99,29 @@ class Reader:
             self._remember(text, mode, tuple(settle_beside(text, kept, self._kept_kinds)))
         return True
 
+    def _readings(self, texts: Sequence[str]) -> list[tuple[int, Reading, Hits]]:
+        """Every reading of every text, with the text's place and the rules that may find in it."""
+        todo: list[tuple[int, Reading, Hits]] = []
+        others: list[tuple[int, Reading]] = []
+        for i, (text, hits) in enumerate(zip(texts, self._rules.hits(texts), strict=True)):
+            known = hits if hits is None else tuple(n for n in hits if n < len(RULES))
+            todo.append((i, Reading(text, None, prose=True), known))
+            if known is None or len(known) != len(hits or ()) or not text.isascii():
+                others += [(i, reading) for reading in readings(text)][1:]
+        again = self._rules.hits([reading.text for _, reading in others])
+        for (i, reading), hits in zip(others, again, strict=True):
+            known = hits if hits is None else tuple(n for n in hits if n < len(RULES))
+            todo.append((i, reading, known))
+        return todo
+
     def forget_asked(self) -> None:
         """Drops what was noted, after a failure."""
         self._asked = {}
 
     def trim(self) -> None:
         """Brings memory back within its bound; called between batches."""
+        if sum(map(len, self.unchanged)) > self._cache_chars:
+            self.unchanged.clear()
         while self._chars > self._cache_chars:
             (text, _), _ = self._known.popitem(last=False)
             self._chars -= len(text) + 100
@@ -114,6 +139,11 @@ _DATED = re.compile(r"[\d.-]{0,8}20\d\d-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[0
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?")
 _NAME_WORD = re.compile(r"(?<!\w)[^\W\d_]{2,}(?!\w)")
 _NAMES = frozenset({"PERSON", "LOCATION", "NRP", "ORGANIZATION"})
+
+
+def is_noise(text: str, finding: Finding, mode: Mode) -> bool:
+    """True for a finding that is passed over, though its kind and score would count."""
+    return _useful(text, finding, mode) is None
 
 
 def _useful(text: str, finding: Finding, mode: Mode) -> Finding | None:

@@ -33,6 +33,8 @@ _HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://[^/?#\s]*")
 _DELIMITER = re.compile(r"[/?&=#;:]")
 # 13 digits: the shortest card and the Thai id. Shorter runs glued to letters are ids far more often.
 _GLUED = re.compile(r"_(?=\d)|(?<=\d)_|[A-Za-z](?=\d{13})|(?<=\d{13})[A-Za-z]")
+# One of these matches wherever an ASCII text has a second reading.
+TRIGGERS = (_ESCAPED.pattern, r"\+|_\d|\d_|[A-Za-z]\d{13}|\d{13}[A-Za-z]")
 # Unicode 16 blocks of scripts written without spaces, and of Hangul, whose particles are glued on.
 _UNSPACED = (
     (0x0E00, 0x0EFF),  # Thai, Lao

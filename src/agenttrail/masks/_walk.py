@@ -12,13 +12,15 @@ import binascii
 import json
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from agenttrail import fields as f
 from agenttrail import jsontext
 from agenttrail.masks._findings import Finding, render
-from agenttrail.masks._operators import Keep, Operators
+from agenttrail.masks._operators import Keep, Operator, Operators
 from agenttrail.masks._reader import Mode, Reader
 from agenttrail.masks._rules import is_time, kind_of, number_kind
 
@@ -31,6 +33,7 @@ _SETTLED = re.compile(
     r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
     r"|(?:sha(?:1|256|384|512)|md5)[:=-](?=[0-9]*[a-fA-F])[0-9a-fA-F]{32,128}"
 )
+_REMEMBERED_CHARS = 500
 _LONE = re.compile("[\ud800-\udfff]")
 _WORD = re.compile(r"[A-Za-zÀ-ɏ]+")
 _ONE_NAME = re.compile(r"[A-ZÀ-Þ][a-zß-ÿ'’-]{2,}")
@@ -138,6 +141,10 @@ class Walk:
 
     def text(self, value: str, key: str = "", mode: Mode | None = None) -> str:
         """A string masked: left alone, or as JSON, or as words."""
+        unchanged = self._reader.unchanged.get(value)
+        if unchanged is not None and unchanged <= self._chars_left:
+            self._chars_left -= unchanged
+            return value
         value = _LONE.sub("\ufffd", value)
         if not value or is_settled(value) or self.is_marker(value) or is_time(value, key):
             return value
@@ -148,7 +155,18 @@ class Walk:
             masked = self._json(value, key)
             if masked is not None:
                 return masked
-        return self.words(value, mode or self._mode(value, key))
+        how = mode or self._mode(value, key)
+        before = self._chars_left
+        masked = self.words(value, how)
+        if (
+            masked == value
+            and mode is None
+            and len(value) <= _REMEMBERED_CHARS
+            and (how == "prose" or not _ONE_NAME.fullmatch(value.strip()))
+            and self._reader.ask(value, how) == ()
+        ):
+            self._reader.unchanged[value] = before - self._chars_left
+        return masked
 
     def words(self, value: str, mode: Mode) -> str:
         """A string masked as nothing but text."""
@@ -166,11 +184,15 @@ class Walk:
                 self._count(finding, operator.type)
             if not masked:
                 break
-            markers = [
-                self._operators.marker(o, f.entity, value[f.start : f.end]) for f, o in masked
-            ]
-            value = render(value, [f for f, _ in masked], markers)
+            value = self._put(value, masked)
         return value
+
+    def _put(self, value: str, masked: Sequence[tuple[Finding, Operator]]) -> str:
+        markers = [
+            self._operators.marker(operator, f.entity, value[f.start : f.end])
+            for f, operator in masked
+        ]
+        return render(value, [f for f, _ in masked], markers)
 
     def _count(self, finding: Finding, operator: str) -> None:
         (self.kept if operator == Keep.type else self.counts)[finding.entity] += 1
@@ -234,7 +256,7 @@ class Walk:
         return masked
 
     def _key(self, key: str) -> str:
-        if is_settled(key) or (_PLAIN_KEY.fullmatch(key) and not _SEVEN_DIGITS.match(key)):
+        if _is_plain(key):
             return key
         return self.words(_LONE.sub("\ufffd", key), self._mode(key, ""))
 
@@ -281,6 +303,14 @@ class Walk:
         before = self.counts.total()
         masked = self.text(decoded, key)
         return value if self.counts.total() == before else masked
+
+
+@lru_cache(4096)
+def _is_plain(key: str) -> bool:
+    """True for a key that is no personal data: a name of a program's, a machine's id."""
+    if _PLAIN_KEY.fullmatch(key) and not _SEVEN_DIGITS.match(key):
+        return True
+    return is_settled(key)
 
 
 def is_settled(text: str) -> bool:
