@@ -50,18 +50,20 @@ import difflib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar
 
 from agenttrail import fields as f
 from agenttrail import jsontext
 from agenttrail.errors import MaskError, OptionError
+from agenttrail.masks._explain import Reason, explain
 from agenttrail.masks._fields import REMOVED, fits_type, mask_field
 from agenttrail.masks._keys import KeyOptions, check_keys, read_keys
 from agenttrail.masks._markers import Markers
 from agenttrail.masks._operators import Operator, Operators, Replace, check_operator
 from agenttrail.masks._reader import Detector, Reader
 from agenttrail.masks._rules import KINDS
+from agenttrail.masks._trace import Trace, TracedWalk, trace
 from agenttrail.masks._walk import Found, Walk
 from agenttrail.seams import Event, MaskedEvent
 
@@ -144,6 +146,10 @@ class PresidioOptions:
         if not f.TOKEN.fits(self.policy):
             raise OptionError("policy", "must be one word of letters, digits and . _ - / : + ~")
 
+    def wide(self) -> PresidioOptions:
+        """The same with every kind and every score, to see what is passed over."""
+        return replace(self, score_threshold=0.0, entities=(), exclude_entities=())
+
     def _check_operators(self) -> None:
         keys = {
             "pseudonym_keys": self.pseudonym_keys,
@@ -224,6 +230,7 @@ class PresidioMask:
         self._options = options
         self._operators = operators or Operators(default=Replace(), by_kind={}, by_field={})
         markers = Markers(entities | KINDS | _FIELD_KINDS, self._operators.opens)
+        self._detector = detector
         self._reader = Reader(detector, markers, options.cache_chars, self._operators.kept_kinds)
 
     def __call__(self, events: Sequence[Event], /) -> list[MaskedEvent]:
@@ -252,6 +259,51 @@ class PresidioMask:
             self._reader.forget_asked()
             name = type(error).__name__
         raise MaskError(f"masking failed: {name}", hint="the event would leave without content")
+
+    def trace(self, texts: Sequence[str], *, plain: bool = False) -> list[Trace]:
+        """Texts masked as values of no field, each with where everything was found in it.
+
+        Args:
+            texts: a line each; JSON in one is masked as JSON.
+            plain: take JSON for text as well.
+
+        Raises:
+            MaskError: masking one of them fails.
+        """
+        try:
+            while True:
+                traced = [trace(text, self._new_trace(), plain=plain) for text in texts]
+                if not self._reader.learn():
+                    self._reader.trim()
+                    return traced
+        except Exception as error:  # noqa: BLE001 - its message may quote a text
+            self._reader.forget_asked()
+            name = type(error).__name__
+        raise MaskError(f"masking failed: {name}", hint="such a text would not leave")
+
+    def explain(self, traced: Trace, wide: PresidioMask) -> list[Reason]:
+        """Everything that was seen in a text, with what became of it and why.
+
+        Args:
+            traced: the text as `trace` gave it.
+            wide: made by `PresidioOptions.wide`.
+
+        Raises:
+            MaskError: a recogniser fails.
+        """
+        try:
+            return explain(traced, wide._detector, self._options)
+        except Exception as error:  # noqa: BLE001 - its message may quote a text
+            name = type(error).__name__
+        raise MaskError(f"explaining failed: {name}")
+
+    def _new_trace(self) -> TracedWalk:
+        return TracedWalk(
+            self._reader,
+            self._operators,
+            max_text_chars=self._options.max_text_chars,
+            max_event_chars=self._options.max_event_chars,
+        )
 
     def _mask(self, events: Sequence[Event]) -> list[MaskedEvent]:
         masked = [self._made(fields, walk) for fields, walk in self._settled(events)]
