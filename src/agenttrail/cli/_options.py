@@ -12,6 +12,7 @@ from agenttrail.errors import UsageError
 
 if TYPE_CHECKING:
     from agenttrail.config import PipelineOptions
+    from agenttrail.masks import MaskOptions
     from agenttrail.sinks import SinkOptions
     from agenttrail.sources import SourceOptions
 
@@ -32,6 +33,29 @@ def add_format(parser: argparse.ArgumentParser) -> None:
         "-f", "--format", default="auto", metavar="FORMAT",
         help="how lines are read; auto (the default) looks at each file's first lines. See: agenttrail list",
     )  # fmt: skip
+
+
+def add_profile(parser: argparse.ArgumentParser) -> None:
+    """`--profile`."""
+    parser.add_argument(
+        "--profile", choices=("stock", "balanced", "fast"),
+        help="how text is masked: as Presidio comes, balanced for logs (the default), or fast, without names",
+    )  # fmt: skip
+
+
+def mask(arguments: argparse.Namespace) -> MaskOptions:
+    """The mask that the options stand for.
+
+    Raises:
+        UsageError: an option that a configuration file has to say.
+    """
+    from agenttrail.masks.presidio import PresidioOptions
+
+    if arguments.profile is None:
+        return PresidioOptions()
+    if arguments.config is not None:
+        raise UsageError("--profile has no effect with --config", hint="say it in the file")
+    return PresidioOptions(profile=arguments.profile)
 
 
 def component(stage: str, name: str) -> Any:
@@ -84,7 +108,7 @@ def pipeline(arguments: argparse.Namespace) -> PipelineOptions:
     from agenttrail.sources.stdin import StdinOptions
 
     given = [
-        name for name in ("input", "output", "elasticsearch", "otlp", "follow", "checkpoint")
+        name for name in ("input", "output", "elasticsearch", "otlp", "follow", "checkpoint", "profile")
         if getattr(arguments, name, None)
     ]  # fmt: skip
     if arguments.config is not None:
@@ -106,7 +130,7 @@ def pipeline(arguments: argparse.Namespace) -> PipelineOptions:
     else:
         source = FileOptions(paths=tuple(arguments.input), follow=follow, checkpoint=checkpoint)
     return config.PipelineOptions(
-        sources=(source,), format=component("format", arguments.format),
+        sources=(source,), format=component("format", arguments.format), mask=mask(arguments),
         sinks=sinks(arguments, append=bool(checkpoint)),
         delivery=config.DeliveryOptions(retry_for_s=None if follow else 300.0),
     )  # fmt: skip

@@ -10,7 +10,7 @@ from agenttrail.errors import UsageError
 
 def add(verbs: Any) -> None:
     """Adds the verb."""
-    from agenttrail.cli._options import add_format, add_output
+    from agenttrail.cli._options import add_format, add_output, add_profile
 
     parser = verbs.add_parser(
         "run",
@@ -21,6 +21,7 @@ def add(verbs: Any) -> None:
     parser.add_argument("-i", "--input", nargs="+", metavar="PATH", help="files, globs, folders; - is standard input")  # fmt: skip
     add_format(parser)
     add_output(parser)
+    add_profile(parser)
     parser.add_argument("--follow", action="store_true", help="keep reading as the files grow")
     parser.add_argument("--checkpoint", metavar="FILE", help="remember what was delivered; the next run goes on from there")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="the counts as one JSON object on standard output")  # fmt: skip

@@ -20,7 +20,7 @@ _SHOWN_CHARACTERS = 2_000
 
 def add(verbs: Any) -> None:
     """Adds the verb."""
-    from agenttrail.cli._options import add_format
+    from agenttrail.cli._options import add_format, add_profile
 
     parser = verbs.add_parser(
         "try",
@@ -29,6 +29,7 @@ def add(verbs: Any) -> None:
     )
     parser.add_argument("file", metavar="FILE", help="log file; - is standard input")
     add_format(parser)
+    add_profile(parser)
     parser.add_argument("-c", "--config", metavar="FILE", help="use the format, enrichers and mask of this pipeline")  # fmt: skip
     parser.add_argument("-n", "--events", type=int, default=1, metavar="N", help="show N events (1)")  # fmt: skip
     parser.add_argument("-l", "--line", type=int, metavar="LINE", help="show the events made of this line")  # fmt: skip
@@ -39,18 +40,19 @@ def run(arguments: argparse.Namespace) -> int:
     """Prints to standard output; 1 where the file holds no such record."""
     from agenttrail import config
     from agenttrail.cli._options import component
+    from agenttrail.cli._options import mask as mask_of
     from agenttrail.formats.auto import AutoOptions
-    from agenttrail.masks.presidio import PresidioOptions
 
     if arguments.events < 1:
         raise UsageError("--events must be at least 1")
     if arguments.config and arguments.format != "auto":
         raise UsageError("--format has no effect with --config", hint="say it in the file")
+    mask = mask_of(arguments)
     if arguments.config:
         options = config.load(arguments.config)
         form, enrichers, mask = options.format, options.enrichers, options.mask
     else:
-        form, enrichers, mask = component("format", arguments.format), (), PresidioOptions()
+        form, enrichers = component("format", arguments.format), ()
 
     def chosen(path: str, name: str, reason: str) -> None:
         sys.stderr.write(f"{path}: read as {name or 'nothing known'} ({reason})\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -41,7 +42,20 @@ class Reader:
         markers: Markers,
         cache_chars: int,
         kept_kinds: frozenset[str] = frozenset(),
+        *,
+        as_is: bool = False,
     ) -> None:
+        """Takes any detector.
+
+        Args:
+            detector: finds personal data in texts.
+            markers: how replaced findings are told from text.
+            cache_chars: characters of text that are remembered.
+            kept_kinds: kinds that stay where they are found.
+            as_is: nothing but what the detector finds in prose: no other readings, no rules, and
+                nothing is noise.
+        """
+        self._as_is = as_is
         self._markers = markers
         self._kept_kinds = kept_kinds
         self._detector = detector
@@ -62,6 +76,8 @@ class Reader:
 
     def ask(self, text: str, mode: Mode) -> Answer | None:
         """The findings, or None where they are not known yet."""
+        if self._as_is:
+            mode = "prose"
         answer = self._known.get((text, mode))
         if answer is None:
             self._asked[text, mode] = None
@@ -94,13 +110,15 @@ class Reader:
                 continue
             markers = self._markers.spans(text)
             forged = [Finding(*place, 1.0, "marker") for place in self._markers.forged(text)]
-            useful = (_useful(text, finding, mode) for finding in findings)
+            useful = findings if self._as_is else [_useful(text, f, mode) for f in findings]
             kept = without((finding for finding in useful if finding), text, markers) + forged
             self._remember(text, mode, tuple(settle_beside(text, kept, self._kept_kinds)))
         return True
 
     def _readings(self, texts: Sequence[str]) -> list[tuple[int, Reading, Hits]]:
         """Every reading of every text, with the text's place and the rules that may find in it."""
+        if self._as_is:
+            return [(i, Reading(text, None, prose=True), ()) for i, text in enumerate(texts)]
         todo: list[tuple[int, Reading, Hits]] = []
         others: list[tuple[int, Reading]] = []
         for i, (text, hits) in enumerate(zip(texts, self._rules.hits(texts), strict=True)):
@@ -155,10 +173,12 @@ def _useful(text: str, finding: Finding, mode: Mode) -> Finding | None:
     """
     found = text[finding.start : finding.end]
     if finding.entity in _NAMES:
-        if not _NAME_WORD.search(found):
+        if found.isascii() and not _NAME_WORD.search(found):
             return None
-        first = next(i for i, char in enumerate(found) if char.isalnum())
-        last = next(i for i, char in enumerate(reversed(found)) if char.isalnum())
+        first = next((i for i, char in enumerate(found) if char.isalnum()), None)
+        if first is None:
+            return None
+        last = next(i for i, char in enumerate(reversed(found)) if _ends_word(char))
         return replace(finding, start=finding.start + first, end=finding.end - last)
     if finding.entity == "IP_ADDRESS" and not found.strip(":"):
         return None
@@ -169,6 +189,11 @@ def _useful(text: str, finding: Finding, mode: Mode) -> Finding | None:
     ):
         return None
     return finding
+
+
+def _ends_word(char: str) -> bool:
+    """True for letters, digits and the marks that Thai and Lao put on them, ี as in ใจดี."""
+    return char.isalnum() or unicodedata.category(char) in ("Mn", "Mc")
 
 
 def _is_machine_number(text: str, finding: Finding, found: str, mode: Mode) -> bool:
