@@ -45,7 +45,7 @@ def event(fields: Mapping[str, Any]) -> Event:
 
 @pytest.fixture(scope="session")
 def mask() -> PresidioMask:
-    return PresidioOptions().build()
+    return PresidioOptions().one()
 
 
 @pytest.fixture(scope="session")

@@ -41,8 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Prints to standard output; 1 where masking a line failed."""
     options = mask_options(arguments.config)
     lines = _lines(arguments.input)
-    mask = options.build()
-    wide = options.wide().build() if arguments.explain else None
+    mask = options.one()
+    wide = options.wide().one() if arguments.explain else None
     failed = 0
     for line, traced in _traced(mask, lines):
         if traced is None:

@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     shown = 0
     for event in _events(arguments.file, read, arguments.line):
         if masking is None:
-            masking = mask.build()
+            masking = mask.one()
         for enricher in built:
             event = enricher(event)
         _show(event, masking, coloured=sys.stdout.isatty())

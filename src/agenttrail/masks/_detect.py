@@ -31,6 +31,7 @@ from typing import Any, Literal
 
 from agenttrail.errors import MaskError
 from agenttrail.masks._findings import Finding
+from agenttrail.masks._model import load
 
 # spaCy's cost and Presidio's phone matcher (which gives up after 65,535 tries) want bounded texts.
 WINDOW_CHARS = 20_000
@@ -187,7 +188,7 @@ def _model(language: str, model: str, wanted_labels: Set[str]) -> Any:
             labels_to_ignore=sorted(_IGNORED_LABELS - wanted_labels),
         ),
     )
-    engine.load()
+    engine.nlp = {language: load(model)}  # type: ignore[assignment]
     return engine
 
 

@@ -58,7 +58,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from agenttrail import fields as f
 from agenttrail import jsontext
@@ -77,6 +77,9 @@ from agenttrail.seams import Event, MaskedEvent
 _NAME = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 # Kinds that are noise in logs, measured on agent traffic: what they find is mostly no personal data
 # (ids, host names, timestamps, versions such as v2).
+if TYPE_CHECKING:
+    from agenttrail.masks._workers import WorkerMask
+
 _NOISE = (
     "UUID",
     "URL",
@@ -139,8 +142,11 @@ class PresidioOptions:
     cache_chars: Annotated[int, "Characters of analysed text remembered between batches."] = (
         5_000_000
     )
+    workers: Annotated[int, "Processes that mask; they share the model's memory."] = 1
 
     def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise OptionError("workers", "must be at least 1")
         if not 0 <= self.score_threshold <= 1:
             raise OptionError("score_threshold", "must be between 0 and 1")
         for option in ("max_text_chars", "max_event_chars"):
@@ -183,8 +189,18 @@ class PresidioOptions:
                 )  # fmt: skip
             check_operator("field_operators", operator, None, keys)
 
-    def build(self) -> PresidioMask:
-        """Loads the model and reads the keys.
+    def build(self) -> PresidioMask | WorkerMask:
+        """The mask, in as many processes as `workers` says. Raises as `one`."""
+        if self.workers == 1:
+            return self.one()
+        from agenttrail.masks._workers import LostDetector, WorkerMask
+
+        options = replace(self, workers=1)
+        lost = PresidioMask(options, LostDetector(), frozenset())
+        return WorkerMask(options, self.workers, model=self.spacy_model, lost=lost)
+
+    def one(self) -> PresidioMask:
+        """The mask in this process; loads the model and reads the keys.
 
         Raises:
             MaskError: the model is not installed, or an entity is unknown.

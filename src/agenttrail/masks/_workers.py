@@ -1,0 +1,139 @@
+"""A mask in several processes: each event is masked in one of them, and their order stays.
+
+The workers come from a fork server that has loaded the model, so that they share its memory. A
+worker that dies (killed for its memory, say) takes no event with it: its events are tried again,
+one by one, and the one that kills a worker twice goes on as its envelope (fail closed).
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import TYPE_CHECKING, Any
+
+from agenttrail.errors import MaskError
+from agenttrail.masks._model import PRELOAD
+from agenttrail.seams import Event, MaskedEvent
+
+if TYPE_CHECKING:
+    from agenttrail.masks._walk import Found
+    from agenttrail.masks.presidio import PresidioMask, PresidioOptions
+
+_CHUNKS_PER_WORKER = 2
+_mask: PresidioMask | None = None  # of a worker process
+
+
+class WorkerMask:
+    """Masks batches in `workers` processes.
+
+    Args:
+        options: with `workers` 1; built again in every worker.
+        model: spaCy model that the fork server loads ahead.
+        lost: masks events that no worker survived; it has no detector, so their text is left out.
+    """
+
+    def __init__(
+        self, options: PresidioOptions, workers: int, *, model: str, lost: PresidioMask
+    ) -> None:
+        self._options, self._workers, self._lost = options, workers, lost
+        os.environ[PRELOAD] = model
+        # One thread each: the workers are the parallelism.
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(["agenttrail.masks._model"])
+        self._pool = self._start()
+        try:
+            self._pool.submit(_ready).result()
+        except BrokenProcessPool:
+            options.one()  # says in this process what went wrong in the other
+            raise MaskError("the masking workers cannot start", hint="workers: 1") from None
+
+    def __call__(self, events: Sequence[Event], /) -> list[MaskedEvent]:
+        chunks = list(_cut(events, self._workers * _CHUNKS_PER_WORKER))
+        try:
+            waiting: list[Future[list[MaskedEvent]]] = [
+                self._pool.submit(_work, [event.fields for event in chunk]) for chunk in chunks
+            ]
+        except BrokenProcessPool:
+            waiting = []
+        masked: list[MaskedEvent] = []
+        for number, chunk in enumerate(chunks):
+            try:
+                masked += waiting[number].result()
+            except (BrokenProcessPool, IndexError):
+                masked += [self._again(event) for event in chunk]
+        return masked
+
+    def findings(self, event: Event) -> list[Found]:
+        """As `PresidioMask.findings`."""
+        return self._pool.submit(_find, event.fields).result()
+
+    def close(self) -> None:
+        """Ends the workers."""
+        self._pool.shutdown()
+
+    def _again(self, event: Event) -> MaskedEvent:
+        """One event on its own, after a worker died over it or beside it."""
+        for _ in range(2):
+            try:
+                return self._pool.submit(_work, [event.fields]).result()[0]
+            except BrokenProcessPool:
+                self._pool.shutdown(wait=False)
+                self._pool = self._start()
+        return self._lost([event])[0]
+
+    def _start(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(
+            self._workers, mp_context=self._context, initializer=_begin, initargs=(self._options,)
+        )
+
+
+class LostDetector:
+    """Stands where no worker is left: whatever would have to be analysed fails."""
+
+    def prose(self, texts: Sequence[str], /) -> Iterator[Any]:
+        if texts:
+            raise WorkerLostError
+        return iter(())
+
+    patterns = prose
+
+
+class WorkerLostError(RuntimeError):
+    """A worker died twice over one event."""
+
+
+def _cut(events: Sequence[Event], parts: int) -> Iterator[Sequence[Event]]:
+    """At most `parts` runs of neighbours, of about the same raw size."""
+    sizes = [sum(len(origin.data) for origin in event.origins) + 1 for event in events]
+    goal = sum(sizes) / parts
+    start, size = 0, 0
+    for end, more in enumerate(sizes, 1):
+        size += more
+        if size >= goal or end == len(sizes):
+            yield events[start:end]
+            start, size = end, 0
+
+
+def _begin(options: PresidioOptions) -> None:
+    global _mask
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that reads and commits
+    _mask = options.one()
+
+
+def _ready() -> bool:
+    return _mask is not None
+
+
+def _work(batch: Sequence[Mapping[str, Any]]) -> list[MaskedEvent]:
+    assert _mask is not None
+    return _mask([Event(fields, ()) for fields in batch])
+
+
+def _find(fields: Mapping[str, Any]) -> list[Found]:
+    assert _mask is not None
+    return _mask.findings(Event(fields, ()))
