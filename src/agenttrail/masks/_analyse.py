@@ -67,6 +67,9 @@ class Analyzer:
         kinds = {i: type(r) is SpacyRecognizer for i, r in recognisers.plain}
         self._spacy_at = [i for i, is_ner in kinds.items() if is_ner and self._is_spacy]
         self._plain = [(i, r) for i, r in recognisers.plain if i not in self._spacy_at]
+        self._reads_words = any(
+            not getattr(r, "reads_text_only", False) or r.context for _, r in self._plain
+        )
         self._nlp = self._nlp_engine.nlp.get(language) if self._is_spacy else None
         self._context: ContextWords | None = None
         self._can_matter: dict[int, Any] = {}
@@ -106,7 +109,8 @@ class Analyzer:
         answers = {}
         docs = self._nlp.pipe(short, batch_size=_BATCH, disable=LEMMA_PIPES)
         for text, doc in zip(short, docs, strict=True):
-            answers[text] = self._result(text, [*found[text], *self._named(doc)], None)
+            parts = [*found[text], *self._named(doc), *self._plainly(text, self._no_words)]
+            answers[text] = self._result(text, parts, None)
         for text, doc in zip(whole, self._nlp.pipe(whole, batch_size=_BATCH), strict=True):
             artifacts = self._nlp_engine._doc_to_nlp_artifact(doc, self._language)
             parts = [*found[text], *self._plainly(text, artifacts)]
@@ -123,7 +127,7 @@ class Analyzer:
     def _needs_lemmas(self, text: str, parts: Sequence[Part]) -> bool:
         # Recognisers of others' making may read lemmas, and an unknown pipeline is run as it is.
         assert self._context is not None
-        if self._plain or not self._context.is_known:
+        if self._reads_words or not self._context.is_known:
             return True
         lower = None
         for place, _ in parts:

@@ -9,13 +9,15 @@ others, each because stock loses or leaks something:
   it miss an IBAN with a word behind it;
 - the e-mail recogniser asks the public suffix list that ships with tldextract and no server, and
   the path or query before an address is no part of it;
-- the Thai national id, shipped but switched off, is on, also written with dashes or spaces and
-  with any province digits (its list of provinces refuses ids that exist), and the Japanese My
-  Number is known by its check digit (ministry ordinance 85 of 2014, article 5);
+- `agenttrail.recognizers` are there too: Thai, Japanese and Lao ids, phones, addresses and names,
+  and secrets. They look at a text's script themselves, so one text may mix all. The Thai national
+  id that ships with Presidio, switched off, is not used: its list of provinces refuses ids that
+  exist;
 - a recogniser that runs out of time fails the text instead of being passed over in silence;
 - phone regions are options.
 
-Limits: English. Names written in Thai, Lao, Japanese or other scripts are not found.
+Limits: names in Latin letters are the English model's; those in Thai, Japanese and Lao are known by
+titles, lists and dictionaries (see the recognisers); those in other scripts are not found.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from typing import Any, Literal
 from agenttrail.errors import MaskError
 from agenttrail.masks._findings import Finding
 from agenttrail.masks._model import load
+from agenttrail.recognizers import all_recognizers
 
 # spaCy's cost and Presidio's phone matcher (which gives up after 65,535 tries) want bounded texts.
 WINDOW_CHARS = 20_000
@@ -225,12 +228,10 @@ class _Guard(logging.Filter):
 
 
 def _own_recognisers(language: str, regions: Sequence[str] | None) -> list[Any]:
-    from presidio_analyzer import Pattern, PatternRecognizer
     from presidio_analyzer.predefined_recognizers import (
         EmailRecognizer,
         IbanRecognizer,
         PhoneRecognizer,
-        ThTninRecognizer,
     )
     from tldextract import TLDExtract
 
@@ -240,12 +241,6 @@ def _own_recognisers(language: str, regions: Sequence[str] | None) -> list[Any]:
     class OfflineEmailRecognizer(EmailRecognizer):
         def validate_result(self, pattern_text: str) -> bool:
             return suffixes(pattern_text).fqdn != ""
-
-    class MyNumberRecognizer(PatternRecognizer):
-        def validate_result(self, pattern_text: str) -> bool:
-            digits = [int(char) for char in reversed(pattern_text) if char.isdecimal()]
-            weighted = sum(d * (n + 1 if n < 7 else n - 5) for n, d in enumerate(digits[1:], 1))
-            return digits[0] == (0 if weighted % 11 < 2 else 11 - weighted % 11)
 
     return [
         OfflineEmailRecognizer(supported_language=language, name="EmailRecognizer"),
@@ -257,24 +252,7 @@ def _own_recognisers(language: str, regions: Sequence[str] | None) -> list[Any]:
             name="PhoneRecognizer",
         ),
         IbanRecognizer(supported_language=language, name="IbanRecognizerCaseSensitive"),
-        ThTninRecognizer(
-            supported_language=language,
-            patterns=[
-                Pattern("TNIN", r"\b[1-8]\d{12}\b", 0.5),
-                Pattern("TNIN (groups)", r"\b[1-8][- ]\d{4}[- ]\d{5}[- ]\d{2}[- ]\d\b", 0.5),
-            ],
-            replacement_pairs=[("-", ""), (" ", "")],
-            name="ThTninRecognizer",
-        ),
-        MyNumberRecognizer(
-            supported_entity="JP_MY_NUMBER",
-            supported_language=language,
-            patterns=[
-                Pattern("My Number", r"\b\d{12}\b", 0.5),
-                Pattern("My Number (groups)", r"\b\d{4}([- ])\d{4}\1\d{4}\b", 0.5),
-            ],
-            name="MyNumberRecognizer",
-        ),
+        *all_recognizers(language=language),
     ]
 
 

@@ -1,6 +1,6 @@
 """Rules of our own, beside Presidio's: what a key says of its value, credentials, home folders.
 
-Limits: the keys are English. A value under a key that is not listed is analysed as text.
+Limits: the keys are English, Thai, Japanese and Lao, and the commonest romanised ones. A value under a key that is not listed is analysed as text.
 """
 
 from __future__ import annotations
@@ -14,30 +14,47 @@ from agenttrail.masks._findings import Finding
 # Keys, lower case and without space, underscore, dot and dash, whose strings and numbers are
 # personal whatever they look like.
 _KINDS = {
-    "EMAIL_ADDRESS": "email emailaddress useremail emailid contactemail workemail",
+    "EMAIL_ADDRESS": "email emailaddress useremail emailid contactemail workemail customeremail recipientemail "
+    "อีเมล อีเมล์ メールアドレス メアド 電子メール ອີເມວ ອີເມລ",
     "PHONE_NUMBER": "phone phonenumber phoneno mobile mobilenumber mobilephone mobileno telephone "
-    "telephonenumber tel cellphone fax faxnumber msisdn workphone homephone contactnumber",
+    "telephonenumber tel cellphone fax faxnumber msisdn workphone homephone contactnumber "
+    "customerphone recipientphone contactphone callbackphone callbacknumber denwa denwabango keitai "
+    "เบอร์ เบอร์โทร เบอร์โทรศัพท์ เบอร์มือถือ โทร โทรศัพท์ มือถือ หมายเลขโทรศัพท์ "
+    "電話 電話番号 携帯 携帯電話 携帯番号 携帯電話番号 連絡先電話番号 ファックス ເບີ ເບີໂທ ເບີໂທລະສັບ ໂທລະສັບ ໂທ",
     "CREDIT_CARD": "creditcard creditcardnumber cardnumber cardno ccnumber cvv cvc cardcvc",
     "IBAN_CODE": "iban ibancode",
-    "BANK_ACCOUNT": "accountnumber accountno bankaccount bankaccountnumber routingnumber",
+    "BANK_ACCOUNT": "accountnumber accountno bankaccount bankaccountnumber routingnumber "
+    "เลขบัญชี เลขที่บัญชี เลขที่บัญชีธนาคาร บัญชีธนาคาร 口座番号 銀行口座 口座 ເລກບັນຊີ ບັນຊີທະນາຄານ",
     "US_SSN": "ssn socialsecurity socialsecuritynumber",
     "NATIONAL_ID": "nationalid nationalidnumber citizenid idcardnumber thaiid mynumber taxid "
-    "driverlicense driverslicense drivinglicence licensenumber",
-    "PASSPORT": "passport passportnumber passportno",
+    "driverlicense driverslicense drivinglicence licensenumber individualnumber kojinbango "
+    "เลขบัตรประชาชน เลขประจำตัวประชาชน บัตรประชาชน เลขที่บัตรประชาชน เลขประจำตัวผู้เสียภาษี เลขใบขับขี่ "
+    "マイナンバー 個人番号 免許証番号 運転免許証番号 ເລກບັດປະຈຳຕົວ ບັດປະຈຳຕົວ ເລກບັດ",
+    "PASSPORT": "passport passportnumber passportno หนังสือเดินทาง เลขหนังสือเดินทาง เลขที่หนังสือเดินทาง พาสปอร์ต "
+    "旅券番号 パスポート パスポート番号 ໜັງສືຜ່ານແດນ",
     "PERSON": "firstname lastname surname familyname givenname middlename maidenname fullname "
     "customername patientname employeename contactname recipientname sendername cardholder "
-    "cardholdername accountholder realname",
+    "cardholdername accountholder realname recipient clientname contactperson personname nameth nameen "
+    "nameja namejp namekana firstnameth lastnameth firstnamekana lastnamekana shimei furigana namae namaekanji chue "
+    "chuesakul namsakul "
+    "ชื่อ นามสกุล ชื่อสกุล ชื่อนามสกุล ชื่อและนามสกุล ชื่อจริง ชื่อเล่น ชื่อลูกค้า ชื่อผู้รับ ผู้รับ ชื่อผู้ติดต่อ ชื่อพนักงาน "
+    "氏名 名前 お名前 姓 名 姓名 苗字 名字 フリガナ ふりがな カナ氏名 氏名カナ 顧客名 お客様名 担当者 担当者名 受取人 宛名 "
+    "ຊື່ ນາມສະກຸນ ຊື່ແລະນາມສະກຸນ ຊື່ລູກຄ້າ ຊື່ຜູ້ຮັບ",
     "USER_NAME": "username userlogin loginname",
-    "DATE_OF_BIRTH": "dob dateofbirth birthdate birthday",
-    "ADDRESS": "streetaddress homeaddress postaladdress mailingaddress shippingaddress "
-    "billingaddress addressline1 addressline2",
+    "DATE_OF_BIRTH": "dob dateofbirth birthdate birthday birthdatetime bornon "
+    "วันเกิด วันเดือนปีเกิด 生年月日 誕生日 ວັນເກີດ ວັນເດືອນປີເກີດ",
+    "ADDRESS": "address addressline addressline1 addressline2 address1 address2 streetaddress homeaddress "
+    "postaladdress mailingaddress shippingaddress billingaddress deliveryaddress residentialaddress "
+    "customeraddress recipientaddress contactaddress residence domicile jusho juusho "
+    "ที่อยู่ ที่อยู่จัดส่ง ที่อยู่ตามบัตรประชาชน ที่อยู่ปัจจุบัน บ้านเลขที่ "
+    "住所 現住所 自宅住所 届け先住所 配送先住所 番地 郵便番号 ທີ່ຢູ່ ທີ່ຢູ່ປັດຈຸບັນ",
     "SECRET": "password passwd passphrase secret clientsecret secretkey apikey xapikey accesskey "
     "accesstoken refreshtoken idtoken authtoken xauthtoken bearertoken apitoken sessiontoken "
     "csrftoken token authorization proxyauthorization cookie cookies setcookie privatekey "
     "credential credentials signature requeststate baggage",
 }  # fmt: skip
 _BY_KEY = {key: kind for kind, keys in _KINDS.items() for key in keys.split()}
-_NOT_IN_KEY = re.compile(r"[ _.-]")
+_NOT_IN_KEY = re.compile(r"[ _.・\u3000-]")
 
 # What this module and the walker put in place of a value, beside the entities of the recognisers.
 KINDS = frozenset(_KINDS) | {"CREDENTIALS", "USER_ID", "TEXT_TOO_LONG", "TH_TNIN"}
@@ -69,7 +86,7 @@ _NOBODY = frozenset(
 )
 _NAME = r"[^\s/\\\"'`<>:;,|*?()\[\]{}=&#]"
 _HOME = re.compile(
-    r"(?:(?<![\w.])/+(?:home|Users|export/home)/+|[A-Za-z]:[\\/]+(?:Users|Documents and Settings)[\\/]+"
+    r"(?:(?<![\w.])/+(?:(?:tmp|mnt|media|var|srv|data|opt|private|rootfs|host|backup|Volumes)(?:/+[\w.-]{1,64}){0,6})?/*(?:home|Users|export/home)/+|[A-Za-z]:[\\/]+(?:Users|Documents and Settings)[\\/]+"
     r"|(?<=[\\/])-(?:home|Users)-)"
     rf"((?<=-)[^\s/\\\"'<>:;,|-]{{1,64}}|{_NAME}{{1,64}}(?: {_NAME}{{1,64}}){{1,2}}(?=[\\/])|{_NAME}{{1,64}})"
 )

@@ -42,8 +42,9 @@ keys, ids and fields are treated as in the others.
 Versions: presidio-analyzer 2.2.366, spaCy 3.8. Cost: about 1.5 s to build (`fast`: 0.7 s), then 60 us
 for a string not seen lately and 1 to 3 ms for prose.
 
-Limits: English. Patterns (e-mail, phone, card, …) are found in any script, names of people and
-places only where they are written in Latin letters, and not in Thai, Lao or Japanese. A single
+Limits: patterns (e-mail, phone, card, …) are found in any script. Names of people and places in
+Latin letters are the English model's; names in Thai, Japanese and Lao are found by title, label,
+list or dictionary (`agenttrail.recognizers`), and in other scripts not at all. A single
 word that is not capitalised is not read as a name. Data inside base64 blobs, compressed data and
 pictures is not seen, nor a number spelt in words. One number in eleven has a valid check digit by
 chance: of 12 and 13 digits it is then masked as a My Number or a Thai id. What no recogniser knows
