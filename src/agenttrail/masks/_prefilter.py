@@ -170,7 +170,9 @@ class _Re2:
 
     def match(self, texts: Sequence[str]) -> Iterable[tuple[int, Hits]]:
         for i, text in enumerate(texts):
-            hits = self._set.Match(text.encode("utf-8", "surrogatepass")) if self._ids else ()
+            data = text.encode("utf-8", "surrogatepass")
+            # None where nothing matches.
+            hits = (self._set.Match(data) if self._ids else None) or ()
             if hits or self._always:
                 yield i, sorted([*(self._ids[hit] for hit in hits), *self._always])
 
