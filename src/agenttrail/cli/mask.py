@@ -25,6 +25,8 @@ _BATCH = 200
 
 def add(verbs: Any) -> None:
     """Adds the verb."""
+    from agenttrail.cli._options import add_profile
+
     parser = verbs.add_parser(
         "mask",
         help="plain text or JSON lines masked; with --explain, why",
@@ -32,6 +34,7 @@ def add(verbs: Any) -> None:
     )
     parser.add_argument("input", metavar="TEXT|FILE|-", help="a file, - for standard input, or else the text itself")  # fmt: skip
     parser.add_argument("-c", "--config", metavar="FILE", help="use the mask of this pipeline")
+    add_profile(parser)
     parser.add_argument("--explain", action="store_true", help="show every candidate and why it counts or not")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="a JSON object a line: the masked text and its findings")  # fmt: skip
     parser.set_defaults(run=run)
@@ -39,7 +42,7 @@ def add(verbs: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints to standard output; 1 where masking a line failed."""
-    options = mask_options(arguments.config)
+    options = mask_options(arguments)
     lines = _lines(arguments.input)
     mask = options.one()
     wide = options.wide().one() if arguments.explain else None
@@ -59,15 +62,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def mask_options(config: str | None) -> Any:
-    """The mask's options of a pipeline file, or the default ones."""
-    if config is None:
-        from agenttrail.masks.presidio import PresidioOptions
-
-        return PresidioOptions()
+def mask_options(arguments: argparse.Namespace) -> Any:
+    """The mask's options of the pipeline file that is named, or those of the profile."""
+    from agenttrail.cli._options import mask
     from agenttrail.config import load
 
-    return load(config).mask
+    chosen = mask(arguments)
+    return load(arguments.config).mask if arguments.config is not None else chosen
 
 
 def lines_of(path: str) -> Iterator[str]:

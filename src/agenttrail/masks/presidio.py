@@ -335,7 +335,9 @@ class PresidioMask:
             MaskError: a recogniser fails.
         """
         try:
-            return explain(traced, wide._detector, self._options)
+            # stock counts every kind and every score.
+            choice = self._options.wide() if self._options.profile == "stock" else self._options
+            return explain(traced, wide._detector, choice)
         except Exception as error:  # noqa: BLE001 - its message may quote a text
             name = type(error).__name__
         raise MaskError(f"explaining failed: {name}")
