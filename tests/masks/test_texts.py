@@ -13,7 +13,7 @@ import pytest
         ("write to somchai@example.co.th today", "write to <EMAIL_ADDRESS> today"),
         ("a_bob@example.com_b", "<EMAIL_ADDRESS>_b"),
         ("{'mail': 'bob@example.com'}", "{'mail': '<EMAIL_ADDRESS>'}"),
-        ("key " + "AKIA" + "IOSFODNN7EXAMPLE", "key <SECRET>"),
+        ("key " + "AKIA" + "QYLPMN5HFIQR7XYA", "key <SECRET>"),
         ("root@db.corp is full", "<EMAIL_ADDRESS> is full"),
         ("card 4111 1111 1111 1111 declined", "card <CREDIT_CARD> declined"),
         ("4111111111111111", "<CREDIT_CARD>"),

@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from agenttrail.recognizers._secret_words import is_placeholder, looks_random
+from agenttrail.recognizers.secret_words import is_placeholder, looks_random
 from tests.recognizers.conftest import rows
 
 RANDOM = "aB3dE5fG7hJ9kL2mN4pQ6rS8tU1vW3xY5zA7bC9d"

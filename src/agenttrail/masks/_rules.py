@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
 
 from agenttrail.masks._findings import Finding
+from agenttrail.recognizers.secret_words import is_reference, is_template
 
 # Keys, lower case and without space, underscore, dot and dash, whose strings and numbers are
 # personal whatever they look like.
@@ -93,18 +94,15 @@ _HOME = re.compile(
 _CREDENTIALS = (
     # RFC 3986 3.2.1: user information before the host.
     (re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://([^\s/@?#\"'<>]{1,256}:[^\s/@?#\"'<>]{0,256}|[^\s/@?#\"'<>]{1,256})@"), "CREDENTIALS"),
-    # Keys by the prefixes that their issuers give them (AWS, GitHub, GitLab, Slack, Google, OpenAI,
-    # Anthropic), and JSON web tokens (RFC 7519).
-    (re.compile(r"(?<![A-Za-z0-9])((?:AKIA|ASIA)[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{40,}|glpat-[\w-]{20,}|xox[abprs]-[\w-]{10,}|AIza[\w-]{35}|sk-[A-Za-z0-9_-]{20,}|eyJ[\w-]{8,}\.eyJ[\w-]{4,}(?:\.[\w-]*)?)"), "SECRET"),
     # Header lines, as in stderr or a curl command: to the end of the line or the closing quote.
     (re.compile(r"(?i)\b(?:proxy-)?authorization[\"']?\s*[:=]\s*[\"']?((?:(?:bearer|basic|digest|token|negotiate)\s+)?[^\s\"',<>]{4,})"), "SECRET"),
     (re.compile(r"(?i)\b(?:set-)?cookie[\"']?\s*:\s*[\"']?([^\r\n\"'<>]{3,})"), "SECRET"),
     (re.compile(r"(?i)\bbaggage[\"']?\s*:\s*[\"']?([^\r\n\"'<>]{3,})"), "SECRET"),
     (re.compile(r"\b(?:Bearer|Basic)\s+(?=[A-Za-z._~+/-]*[0-9=]|\S{24})([A-Za-z0-9._~+/=-]{8,})"), "SECRET"),
-    (re.compile(r"(?i)\b(?:x-)?(?:api[_-]?key|auth[_-]?token|access[_-]?token|refresh[_-]?token|id[_-]?token|client[_-]?secret|secret[_-]?key|password|passwd|passphrase)[\"']?\s*[:=]\s*[\"']?([^\s\"'&,;<>{}()\[\]]{4,})"), "SECRET"),
     (re.compile(r"(?i)[?&;](?:token|key|sig|signature|secret|code)=([^\s\"'&<>]{4,})"), "SECRET"),
     (re.compile(r"(?i)\b(?:user|login)_?(?:id|name)=([^\s\"'&,;<>]{1,128})"), "USER_ID"),
 )  # fmt: skip
+_ASSIGNMENT = re.compile(r"(?i)\b(?:x-)?(?:api[_-]?key|auth[_-]?token|access[_-]?token|refresh[_-]?token|id[_-]?token|client[_-]?secret|secret[_-]?key|password|passwd|passphrase)[\"']?\s*[:=]\s*[\"']?([^\s\"'&,;<>{}()\[\]]{4,})")  # fmt: skip
 # Presidio takes the slashes of a path or an address before an e-mail address as part of it and then
 # refuses the whole, and passes over domains that the public suffix list does not know (.corp,
 # .local). The endings are files and systemd units, as in logo@2x.png.
@@ -179,7 +177,14 @@ def _homes(text: str) -> Iterator[Finding]:
 def _credentials(pattern: re.Pattern[str], kind: str, text: str) -> Iterator[Finding]:
     if len(text) > 8:
         for match in pattern.finditer(text):
-            yield Finding(*match.span(1), kind, 0.95, "credentials")
+            if kind != "SECRET" or not is_template(match.group(1)):
+                yield Finding(*match.span(1), kind, 0.95, "credentials")
+
+
+def _assignments(text: str) -> Iterator[Finding]:
+    for match in _ASSIGNMENT.finditer(text):
+        if not is_reference(match.group(1)):
+            yield Finding(*match.span(1), "SECRET", 0.95, "credentials")
 
 
 # A pattern that matches wherever the rule finds anything, and the rule.
@@ -188,6 +193,7 @@ RULES: tuple[tuple[str, Callable[[str], Iterator[Finding]]], ...] = (
     (_CARD_TEXT.pattern.replace("(?=", "(?:"), _cards),
     (_PHONE.pattern, _phones),
     (_HOME.pattern, _homes),
+    (_ASSIGNMENT.pattern, _assignments),
     *((pattern.pattern, partial(_credentials, pattern, kind)) for pattern, kind in _CREDENTIALS),
 )
 

@@ -7,6 +7,7 @@ a digit. So a number may begin and end at anything but a digit of any script, an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
@@ -58,6 +59,29 @@ class PatternClass(PatternRecognizer):
             name=name or type(self).__name__,
             **more,
         )
+
+
+class ScriptPatternClass(PatternClass):
+    """Patterns of which every match holds a letter of one script.
+
+    A prefilter over bytes (hyperscan) would report such patterns at every byte of that script; one
+    look for the script costs less.
+    """
+
+    SCRIPT: ClassVar[re.Pattern[str]]
+    reads_text_only: ClassVar[bool] = True
+
+    def analyze(
+        self,
+        text: str,
+        entities: list[str],
+        nlp_artifacts: Any = None,
+        regex_flags: int | None = None,
+    ) -> list[RecognizerResult]:
+        """What the patterns find, where the script is in the text."""
+        if text.isascii() or self.SCRIPT.search(text) is None:
+            return []
+        return super().analyze(text, entities, nlp_artifacts, regex_flags)
 
 
 class TextRecognizer(LocalRecognizer):

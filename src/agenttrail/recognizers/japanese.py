@@ -9,11 +9,14 @@ licence, passport and account are known by the word before them only.
 
 from __future__ import annotations
 
+import re
+
 from agenttrail.recognizers._base import (
     AFTER,
     BEFORE,
     DASH,
     PatternClass,
+    ScriptPatternClass,
     digits_of,
     one_script,
 )
@@ -207,13 +210,14 @@ _BLOCK = (
 )
 
 
-class JapaneseAddressRecognizer(PatternClass):
+class JapaneseAddressRecognizer(ScriptPatternClass):
     """〒 and postcode; prefecture and municipality; municipality and block (1丁目2番3号, 1-2-3).
 
     Source: act on indication of residential address (住居表示), Japan Post for the postcode.
     """
 
     ENTITY = "ADDRESS"
+    SCRIPT = re.compile(f"[〒{_KANJI}]")
     SOURCE_PATTERNS = (
         ("Japanese postcode", rf"〒\s?\d{{3}}[{DASH}]?\d{{4}}(?!\d)", 0.9),
         (

@@ -10,7 +10,16 @@ list a name is not found. There is no national id with a published check digit.
 
 from __future__ import annotations
 
-from agenttrail.recognizers._base import AFTER, BEFORE, SEPARATOR, PatternClass, digits_of
+import re
+
+from agenttrail.recognizers._base import (
+    AFTER,
+    BEFORE,
+    SEPARATOR,
+    PatternClass,
+    ScriptPatternClass,
+    digits_of,
+)
 
 LETTER = "\u0e81-\u0ebd\u0ec0-\u0ecd\u0edc-\u0edf"  # Unicode 16, Lao: letters, vowels, marks
 
@@ -51,7 +60,7 @@ _WORDS = "ບ້ານ|ເມືອງ|ແຂວງ|ນະຄອນຫຼວງ|
 _PART = rf"(?:{_WORDS})\s?(?:(?!{_WORDS})[{LETTER}\d]){{2,30}}"
 
 
-class LaoAddressRecognizer(PatternClass):
+class LaoAddressRecognizer(ScriptPatternClass):
     """Two and more parts of an address: house, unit, street, village, district, province.
 
     Source: the order of a Lao address, village (ບ້ານ), district (ເມືອງ), province (ແຂວງ), as the
@@ -59,6 +68,7 @@ class LaoAddressRecognizer(PatternClass):
     """
 
     ENTITY = "ADDRESS"
+    SCRIPT = re.compile(f"[{LETTER}]")
     SOURCE_PATTERNS = (
         ("Lao address parts", rf"{_PART}(?:[\s,]{{0,3}}{_PART}){{1,6}}", 0.7),
         (
@@ -87,7 +97,7 @@ _GIVEN = (
 )
 
 
-class LaoNameRecognizer(PatternClass):
+class LaoNameRecognizer(ScriptPatternClass):
     """Names behind a title (ທ່ານ, ທ້າວ, ນາງ, ນາງສາວ, ນາຍ, ດຣ.) or a label, and of a list of given names.
 
     The title is no part of the finding. Source: titles as Lao offices write them; the list is our
@@ -95,6 +105,7 @@ class LaoNameRecognizer(PatternClass):
     """
 
     ENTITY = "PERSON"
+    SCRIPT = re.compile(f"[{LETTER}]")
     SOURCE_PATTERNS = (
         (
             "Lao name with its title",

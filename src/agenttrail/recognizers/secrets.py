@@ -16,7 +16,12 @@ import re
 from collections.abc import Iterable, Iterator
 
 from agenttrail.recognizers._base import PatternClass, TextRecognizer
-from agenttrail.recognizers._secret_words import entropy, is_placeholder, looks_random
+from agenttrail.recognizers.secret_words import (
+    entropy,
+    is_placeholder,
+    is_template,
+    looks_random,
+)
 
 _L = r"(?<![A-Za-z0-9_])"
 _R = r"(?![A-Za-z0-9_])"
@@ -137,10 +142,14 @@ class WebhookRecognizer(PatternClass):
     )  # fmt: skip
 
 
-# One look for any of these words, before any rule is tried.
+# Each match of a rule holds one of these: nearly all texts hold none.
+_HINTS = (
+    "pass", "pwd", "pw=", "pw:", "secret", "token", "credential", "authorization", "key", "bearer",
+    "basic", "://", "connectionstring", "access",
+)  # fmt: skip
 _KEYWORD = re.compile(
     r"(?i)pass(?:word|wd|phrase|code)|pwd|secret|token|credential|authorization|private[_-]?key|"
-    r"(?:api|app|access|account|auth|shared|client|signing|encryption|master|storage|service|subscription|consumer|license|admin|heroku|hubspot|webhook|deploy)[ _.-]?(?:access)?[ _.-]?(?:key|id)"
+    r"(?:api|app|access|account|auth|shared|client|signing|encryption|master|storage|service|subscription|consumer|license|admin|heroku|hubspot|webhook|deploy)[ _.-]?(?:access)?[ _.-]?key|access[ _.-]?id"
     r"|bearer\s|basic\s|://[^\s/]{1,100}@|(?<![A-Za-z])pw(?=[=:])|connectionstring|[a-z]_key\b|kind[\"']?\s*:\s*[\"']?secret"
 )
 _PASSWORD = re.compile(r"(?i)pass(?:word|wd|phrase|code)|pwd|pw$")
@@ -186,7 +195,8 @@ class AssignedSecretRecognizer(TextRecognizer):
     ENTITY = "SECRET"
 
     def spans(self, text: str) -> Iterable[tuple[int, int, float]]:
-        if len(text) < 6 or _KEYWORD.search(text) is None:
+        lower = text.lower()
+        if not any(hint in lower for hint in _HINTS) or _KEYWORD.search(text) is None:
             return []
         spans = {*_assigned(text), *_addressed(text), *_manifest(text)}
         return [(start, end, 0.9) for start, end in spans]
@@ -224,18 +234,19 @@ def _assigned(text: str) -> Iterator[tuple[int, int]]:
 def _addressed(text: str) -> Iterator[tuple[int, int]]:
     if "://" in text:
         for match in _URL_PASSWORD.finditer(text):
-            if not is_placeholder(match.group("value")):
+            if not is_template(match.group("value")):
                 yield match.span("value")
     for match in _HEADER.finditer(text):
         group = "value" if match.group("value") else "bare"
-        if not is_placeholder(match.group(group)):
+        if not is_template(match.group(group)):
             yield match.span(group)
     for match in _CONNECTION.finditer(text):
-        if ";" in text and not is_placeholder(match.group("value")):
+        if ";" in text and not is_template(match.group("value")):
             yield match.span("value")
 
 
 _SECRET_KIND = re.compile(r"(?im)^[ \t]{0,8}[\"']?kind[\"']?\s{0,4}:\s{0,4}[\"']?Secret[\"']?\s*?$")
+_DOCUMENT_END = re.compile(r"\n---")
 _DATA = re.compile(r"(?m)^(?P<indent>[ \t]{0,12})(?:data|stringData):[ \t]*$")
 _ENTRY = re.compile(
     r"^(?P<indent>[ \t]+)[\"']?[\w.-]{1,200}[\"']?:[ \t]*(?P<block>[|>][-+]?[ \t]*$)?[\"']?(?P<value>[^\s\"'#|>{][^\"'\n]{0,100000})?"
@@ -244,8 +255,15 @@ _ENTRY = re.compile(
 
 def _manifest(text: str) -> Iterator[tuple[int, int]]:
     """The values of `data` and `stringData` in a manifest of `kind: Secret`."""
-    if _SECRET_KIND.search(text) is None:
-        return
+    at = 0
+    for document in _DOCUMENT_END.split(text):
+        if _SECRET_KIND.search(document):
+            for start, end in _entries(document):
+                yield at + start, at + end
+        at += len(document) + 4
+
+
+def _entries(text: str) -> Iterator[tuple[int, int]]:
     for data in _DATA.finditer(text):
         at = data.end() + 1
         depth = len(data.group("indent"))

@@ -10,12 +10,15 @@ them only: seven or ten digits say nothing by themselves.
 
 from __future__ import annotations
 
+import re
+
 from agenttrail.recognizers._base import (
     AFTER,
     BEFORE,
     DASH,
     SEPARATOR,
     PatternClass,
+    ScriptPatternClass,
     digits_of,
     one_script,
 )
@@ -251,13 +254,14 @@ _HOUSE = r"(?<![A-Za-z\d_./:-])(?:(?:บ้าน)?เลขที่\s?)?\d{1,4
 _POSTCODE = r"(?:\s{0,2}\d{5}(?!\d))?"
 
 
-class ThaiAddressRecognizer(PatternClass):
+class ThaiAddressRecognizer(ScriptPatternClass):
     """A house number and street, or two and more parts of an address, with a postcode behind them.
 
     Source: the parts that Thailand Post asks for on an envelope, in full and as abbreviations.
     """
 
     ENTITY = "ADDRESS"
+    SCRIPT = re.compile(f"[{LETTER}]")
     SOURCE_PATTERNS = (
         (
             "Thai house and street",

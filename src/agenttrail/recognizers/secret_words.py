@@ -6,14 +6,19 @@ import math
 import re
 from collections import Counter
 
-_REFERENCE = re.compile(
-    # ${VAR} $VAR $(cmd) `cmd` %VAR% {{ value }} <value> [value] *** ... and calls, indexes, members
-    r"[$%`<\[{(*].*|.*(?:\$\{|\{\{|\*{3,}|\.{3,}|…).*|(?:process\.env|os\.environ|env|var|vars|local|secrets?|data|self|this|config|settings|request|args|params|options|module|each|values)\.[\w.\[\]'\"]*"
-    r"|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+|[A-Za-z_][\w.]*[(\[].*|ENC\[.*|(?:vault|ssm|op|secretsmanager|arn|file|https?):.*|[/~.]{1,2}[\w.-]*/.*",
+# ${VAR} $VAR $(cmd) `cmd` %VAR% {{ value }} <value> [value] *** ...
+_TEMPLATE = re.compile(
+    r"\$[A-Za-z_]\w*|[`<\[{(].*|%\w+%|\*+|.*(?:\$[{(]|\{\{|\*{3,}|\.{3,}|…).*|ENC\[.*",
+    re.DOTALL,
+)
+# env.NAME, settings.key, calls, indexes, paths, addresses of a vault
+_MEMBER = re.compile(
+    r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+|[A-Za-z_][\w.]*[(\[].*"
+    r"|(?:vault|ssm|op|secretsmanager|arn|file|https?):.*|[/~.]{1,2}[a-z][\w.-]*/.*",
     re.DOTALL,
 )
 _PLACEHOLDER = re.compile(
-    r".*(?:example|sample|dummy|placeholder|changeme|change[_-]me|redacted|your[_-]|_here\b|\bhere$|insert|replace|x{5,}|0{8,}|1234567|abcdef(?!\d)).*"
+    r".*(?:example|sample|dummy|placeholder|changeme|change[_-]me|redacted|your[_-]|_here\b|\bhere$|insert|replace|x{5,}|0{8,}).*"
     r"|(?:my|the|some|test|fake|your|new|old|user|admin)?[_-]?(?:api)?[_-]?(?:password|passwd|passphrase|secret|token|key|value|credentials?)s?\d?",
     re.IGNORECASE | re.DOTALL,
 )
@@ -96,12 +101,23 @@ _WORDS = frozenset(
 )
 
 
+def is_template(value: str) -> bool:
+    """True for what is filled in elsewhere, is masked already, or is one sign repeated."""
+    bare = value.strip("\"'`,;")
+    return len(set(bare.lower())) <= 2 or _TEMPLATE.fullmatch(bare) is not None
+
+
+def is_reference(value: str) -> bool:
+    """True for what names a secret and is none: a template, a variable, a call, a path."""
+    return is_template(value) or _MEMBER.fullmatch(value.strip("\"'`,;")) is not None
+
+
 def is_placeholder(value: str) -> bool:
     """True for what stands where a secret would: a word, a reference, an example, one repeated sign."""
     bare = value.strip("\"'`,;")
     if len(set(bare.lower())) <= 3 or bare.lower() in _WORDS:
         return True
-    return _REFERENCE.fullmatch(bare) is not None or _PLACEHOLDER.fullmatch(bare) is not None
+    return is_reference(value) or _PLACEHOLDER.fullmatch(bare) is not None
 
 
 def entropy(text: str) -> float:
