@@ -1,12 +1,12 @@
 r"""A recogniser's regular expression made into one that a DFA engine takes, and that hits no less.
 
 Hyperscan and RE2 know no lookaround, no backreference and no Unicode `\b`. The relaxed pattern
-drops what they lack, so that wherever the original matches in a text, the relaxed one matches in
+drops what they lack, or keeps of it what they can say, so that wherever the original matches in a text, the relaxed one matches in
 the bytes of that text: a hit is a hint, no hit is a proof. The proof rests on two kinds of text:
 
 - ASCII: `\b`, `\d`, `\w`, `\s` mean the same in both, so `\b` is kept;
-- others, read as UTF-8 bytes: `\b` is dropped, and where a character beyond ASCII may stand any
-  run of bytes from 0x80 may. This holds for texts in which `is_plain` finds neither a digit beyond
+- others, read as UTF-8 bytes: `\b` is dropped, and where one of many characters beyond ASCII may
+  stand, or one with a case, any run of bytes from 0x80 may. This holds for texts in which `is_plain` finds neither a digit beyond
   ASCII nor one of the four characters that IGNORECASE equates with an ASCII letter.
 
 Source of the syntax tree: CPython's own parser (`re._parser`, 3.11 to 3.13). Patterns are those of
@@ -24,7 +24,10 @@ from typing import Any
 
 # A longer bounded repeat becomes an open one: hyperscan says "Pattern is too large" of {1,253}.
 _LONGEST_REPEAT = 20
+_SCOPED_FLAGS = int(re.IGNORECASE | re.DOTALL | re.MULTILINE)
 _KNOWN_FLAGS = re.IGNORECASE | re.MULTILINE | re.DOTALL | re.UNICODE
+# Longer ranges beyond ASCII are not searched for letters with a case.
+_LONGEST_RANGE = 70_000
 # POSIX classes and fuzzy matching of `regex`, which `re` reads as something else.
 _OTHER_SYNTAX = re.compile(r"\[:\^?\w+:\]|\{[^{}]*[eids][^{}]*\}")
 # U+0130, U+0131, U+017F, U+212A: `i`, `s` and `k` to IGNORECASE.
@@ -33,6 +36,8 @@ _FOLDED = frozenset(map(ord, "iIkKsS"))
 _HIGH = r"[\x80-\xff]"
 _ASCII = range(128)
 _ZERO_WIDTH = frozenset({c.ASSERT, c.ASSERT_NOT, c.AT})
+_WORD = frozenset(code for code in _ASCII if chr(code).isalnum() or chr(code) == "_")
+_RAW = object()
 _REPEATS = frozenset({c.MAX_REPEAT, c.MIN_REPEAT, c.POSSESSIVE_REPEAT})
 _CATEGORIES: dict[Any, Callable[[str], bool]] = {
     c.CATEGORY_DIGIT: str.isdigit,
@@ -89,18 +94,20 @@ class _Relaxer:
         self._ignore_case = ignore_case
         self._items = list(tree)
         self._groups: dict[int, Sequence[_Item]] = {}
+        self._has_scopes = False
         self._find_groups(self._items)
 
     def text(self) -> str:
         text = self._sequence(self._trim(self._trim(self._items, 0), -1), edges=self._ascii)
-        return f"(?i){text}" if self._ignore_case and text else text
+        return f"(?i){text}" if self._ignore_case and not self._has_scopes and text else text
 
     def _find_groups(self, items: Iterable[_Item]) -> None:
         for op, av in items:
             if op is c.SUBPATTERN:
                 group, added, removed, inner = av
-                if added or removed:
+                if (added | removed) & ~_SCOPED_FLAGS:
                     raise NotRelaxableError("flags inside the pattern")
+                self._has_scopes = self._has_scopes or bool((added | removed) & re.IGNORECASE)
                 if group is not None:
                     self._groups[group] = inner
                 self._find_groups(inner)
@@ -113,13 +120,66 @@ class _Relaxer:
                 self._find_groups(av)
 
     def _trim(self, items: Sequence[_Item], end: int) -> list[_Item]:
-        """The items without what at this end (0 or -1) may be empty: what is left still hits."""
+        """The items without what at this end (0 or -1) may be empty: what is left still hits.
+
+        A look around the end is kept where it can be: what it demands becomes part of the pattern,
+        what it forbids of one character, in ASCII texts, a word boundary or another word character.
+        """
+        rest = list(items)
+        looks: list[_Item] = []
+        while rest and rest[end][0] in _ZERO_WIDTH:
+            looks.append(rest.pop(end))
+        outwards = -1 if end == 0 else 1
+        for op, av in looks:
+            if op is c.ASSERT and av[0] == outwards:
+                demanded = self._trim(av[1], end)
+                if demanded:
+                    group = [(c.SUBPATTERN, (None, 0, 0, demanded))]
+                    return [*group, *rest] if end == 0 else [*rest, *group]
+        if self._ascii and rest and self._is_word(rest[end]):
+            for op, av in looks:
+                if op is c.ASSERT_NOT and av[0] == outwards:
+                    allowed = _WORD - self._forbidden(av[1])
+                    if len(allowed) < len(_WORD):
+                        edge = f"(?:\\b|[{_ranges(sorted(allowed))}])" if allowed else "\\b"
+                        return [(_RAW, edge), *rest] if end == 0 else [*rest, (_RAW, edge)]
+        if any(not self._is_dropped(op, av) for op, av in looks):
+            boundary = [(c.AT, c.AT_BOUNDARY)]
+            return [*boundary, *rest] if end == 0 else [*rest, *boundary]
+        return self._shorten(rest, end)
+
+    def _is_word(self, item: _Item) -> bool:
+        """True where every character that the item can end or begin with is a word character."""
+        op, av = item
+        if op is c.LITERAL:
+            return av in _WORD
+        if op is c.IN:
+            return self._members(av) <= _WORD
+        if op in _REPEATS:
+            return av[0] > 0 and len(av[2]) == 1 and self._is_word(av[2][0])
+        if op is c.SUBPATTERN:
+            return not av[1] and not av[2] and len(av[3]) == 1 and self._is_word(av[3][0])
+        return False
+
+    def _forbidden(self, items: Sequence[_Item]) -> set[int]:
+        """Characters each of which alone is what a negative look around forbids."""
+        if len(items) != 1:
+            return set()
+        op, av = items[0]
+        if op is c.BRANCH:
+            return set().union(*(self._forbidden(branch) for branch in av[1]))
+        if op is c.SUBPATTERN and not av[1] and not av[2]:
+            return self._forbidden(av[3])
+        if op is c.LITERAL and av < 128:
+            return self._members([(op, av)])
+        return self._members(av) if op is c.IN else set()
+
+    def _shorten(self, items: Sequence[_Item], end: int) -> list[_Item]:
         left = list(items)
         while left:
             op, av = left[end]
-            if self._is_dropped(op, av):
-                left.pop(end)
-                continue
+            if op in _ZERO_WIDTH:
+                return self._trim(left, end)
             if op in _REPEATS:
                 least, _, inner = av
                 if least == 0:
@@ -130,8 +190,9 @@ class _Relaxer:
                     left[end] = (c.SUBPATTERN, (None, 0, 0, inner))
                     continue
             elif op in (c.SUBPATTERN, c.ATOMIC_GROUP):
+                added, removed = av[1:3] if op is c.SUBPATTERN else (0, 0)
                 inner = self._trim(av[3] if op is c.SUBPATTERN else av, end)
-                left[end] = (c.SUBPATTERN, (None, 0, 0, inner))
+                left[end] = (c.SUBPATTERN, (None, added, removed, inner))
                 if not inner:
                     left.pop(end)
                     continue
@@ -153,11 +214,9 @@ class _Relaxer:
     def _item(self, op: Any, av: Any, *, edges: bool) -> str:
         if op is c.LITERAL:
             # Engines bound the length of a pattern: a character is written as short as it can be.
-            return (
-                _char(ord(chr(av).lower()) if av < 128 and self._ignore_case else av)
-                if av < 128
-                else self._set([(op, av)])
-            )
+            if av > 127 or (self._ignore_case and self._has_scopes):
+                return self._set([(op, av)])
+            return _char(ord(chr(av).lower()) if self._ignore_case else av)
         if op is c.NOT_LITERAL:
             return self._set([(c.NEGATE, None), (c.LITERAL, av)])
         if op is c.ANY:
@@ -166,9 +225,19 @@ class _Relaxer:
             return self._set(av)
         if op is c.BRANCH:
             return f"(?:{'|'.join(self._sequence(b, edges=edges) for b in av[1])})"
-        if op in (c.SUBPATTERN, c.ATOMIC_GROUP):
-            return f"(?:{self._sequence(av[3] if op is c.SUBPATTERN else av, edges=edges)})"
+        if op is _RAW:
+            return str(av)
+        if op is c.ATOMIC_GROUP:
+            return f"(?:{self._sequence(av, edges=edges)})"
+        if op is c.SUBPATTERN:
+            outer = self._ignore_case
+            self._ignore_case = bool((outer or av[1] & re.IGNORECASE) and not av[2] & re.IGNORECASE)
+            inside = self._sequence(av[3], edges=edges)
+            self._ignore_case = outer
+            return f"(?:{inside})"
         if op is c.GROUPREF:
+            if self._has_scopes:
+                raise NotRelaxableError("a backreference among flags")
             # The same characters again, but not at the same kind of place: no \b in here.
             return f"(?:{self._sequence(self._groups[av], edges=False)})"
         if op in _REPEATS:
@@ -183,40 +252,76 @@ class _Relaxer:
         raise NotRelaxableError(f"{op} is unknown")
 
     def _set(self, members: Sequence[_Item]) -> str:
-        negated, chosen, high = False, set[int](), False
+        chosen = self._members(members)
+        ascii_set = f"[{_ranges(sorted(chosen))}]" if chosen else ""
+        if self._ascii:
+            return ascii_set or _HIGH
+        high: dict[str, None] = {}
+        for op, av in members:
+            if op is c.NEGATE or (op is c.CATEGORY and av is not c.CATEGORY_DIGIT):
+                # Digits beyond ASCII are in no text that is scanned.
+                high[f"{_HIGH}+"] = None
+            elif op in (c.LITERAL, c.RANGE):
+                first, last = (av, av) if op is c.LITERAL else av
+                if last > 127:
+                    high.update(dict.fromkeys(self._beyond(max(first, 128), last)))
+        if f"{_HIGH}+" in high:
+            high = {f"{_HIGH}+": None}
+        choices = [ascii_set, *high] if ascii_set else list(high)
+        return choices[0] if len(choices) == 1 else f"(?:{'|'.join(choices)})" if choices else _HIGH
+
+    def _beyond(self, first: int, last: int) -> list[str]:
+        """What stands for the characters from `first` to `last`, both beyond ASCII, in UTF-8."""
+        if self._ignore_case and (
+            last - first > _LONGEST_RANGE or any(map(_is_cased, range(first, last + 1)))
+        ):
+            return [f"{_HIGH}+"]
+        found: list[str] = []
+        for low, high in ((0x80, 0x7FF), (0x800, 0xFFFF), (0x10000, 0x10FFFF)):
+            if first <= high and last >= low:
+                one = chr(max(first, low)).encode("utf-8", "surrogatepass")
+                other = chr(min(last, high)).encode("utf-8", "surrogatepass")
+                same = 0
+                while same < len(one) and one[same] == other[same]:
+                    same += 1
+                text = "".join(rf"\x{octet:02x}" for octet in one[:same])
+                if same < len(one):
+                    text += rf"[\x{one[same]:02x}-\x{other[same]:02x}]"
+                    text += r"[\x80-\xbf]" * (len(one) - same - 1)
+                found.append(text)
+        return found
+
+    def _members(self, members: Sequence[_Item]) -> set[int]:
+        """The ASCII characters of a set, and perhaps separators (U+001C to U+001F)."""
+        negated, chosen = False, set[int]()
         for op, av in members:
             if op is c.NEGATE:
                 negated = True
             elif op in (c.LITERAL, c.RANGE):
                 first, last = (av, av) if op is c.LITERAL else av
                 chosen.update(range(first, min(last, 127) + 1))
-                if last > 127:
-                    high = True
-                    if self._ignore_case and any(first <= ord(x) <= last for x in _FOLDING):
+                if last > 127 and any(first <= ord(x) <= last for x in _FOLDING):
+                    if negated and self._ignore_case:
+                        raise NotRelaxableError("a negated set beyond ASCII")
+                    if self._ignore_case:
                         chosen.update(_FOLDED)
             elif op is c.CATEGORY:
                 is_member = _CATEGORIES[av]
                 chosen.update(code for code in _ASCII if is_member(chr(code)))
-                # Digits beyond ASCII are in no text that is_plain lets through.
-                high = high or av is not c.CATEGORY_DIGIT
             else:
                 raise NotRelaxableError(f"{op} is unknown")
         if self._ignore_case:
             chosen.update({ord(chr(code).swapcase()) for code in chosen if chr(code).isalpha()})
-        if negated:
-            if self._ignore_case and any(op is c.RANGE and av[1] > 127 for op, av in members):
-                raise NotRelaxableError("a negated set beyond ASCII")
-            if any(op is c.CATEGORY and av is c.CATEGORY_NOT_SPACE for op, av in members):
-                chosen.difference_update(range(0x1C, 0x20))
-            if any(op is c.CATEGORY and av is c.CATEGORY_SPACE for op, av in members):
-                chosen.difference_update(range(0x1C, 0x20))
-            chosen, high = set(_ASCII) - chosen, True
-        ascii_set = f"[{_ranges(sorted(chosen))}]" if chosen else ""
-        if self._ascii:
-            return ascii_set or _HIGH
-        if not high:
-            return ascii_set or _HIGH
-        return f"(?:{ascii_set}|{_HIGH}+)" if ascii_set else f"{_HIGH}+"
+        if not negated:
+            return chosen
+        if any(op is c.CATEGORY for op, _ in members):
+            chosen.difference_update(range(0x1C, 0x20))
+        return set(_ASCII) - chosen
+
+
+def _is_cased(code: int) -> bool:
+    char = chr(code)
+    return char.lower() != char or char.upper() != char or char.casefold() != char
 
 
 def _ranges(codes: Sequence[int]) -> str:
