@@ -12,7 +12,7 @@ from pathlib import Path
 
 from agenttrail import config
 from agenttrail.cli import parser
-from agenttrail.cli.explain import default_text, type_name
+from agenttrail.cli.explain import default_text, parts_of, type_name
 from agenttrail.fields import ECS_VERSION, FIELDS, GEN_AI_SEMCONV, SCHEMA_VERSION, SEMCONV
 
 PATH = Path(__file__).parent / "reference.md"
@@ -64,6 +64,11 @@ def _components() -> Iterator[str]:
                 yield from _options(cls)
             else:
                 yield "It has no options."
+            for title, part in parts_of(cls):
+                yield from ("", f"#### {title}", "", (part.__doc__ or "").split("\n")[0])
+                if config.options_of(part):
+                    yield ""
+                    yield from _options(part)
 
 
 def _options(cls: type) -> Iterator[str]:

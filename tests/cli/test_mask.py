@@ -81,10 +81,28 @@ def test_explain_as_json_names_each_candidate(tmp_path: Path) -> None:
     assert candidates["US_DRIVER_LICENSE"]["value"] == "v2"
 
 
+def test_the_pseudonyms_of_a_value_can_be_asked_for(tmp_path: Path) -> None:
+    """Under every key, the current one first, to search older lines for one person."""
+    (tmp_path / "k1.key").write_text("01" * 32)
+    (tmp_path / "k2.key").write_text("02" * 32)
+    (tmp_path / "p.yaml").write_text(
+        PIPELINE + "mask:\n  type: presidio\n  operators: {EMAIL_ADDRESS: pseudonym}\n"
+        "  pseudonym_keys: [{id: k2, file: k2.key}, {id: k1, file: k1.key}]\n"
+    )
+    ask = ("mask", "-c", "p.yaml", "--kind", "EMAIL_ADDRESS")
+    new, old = agenttrail(tmp_path, *ask, "BOB@example.com").out.splitlines()
+    assert (new[:18], old[:18]) == ("<EMAIL_ADDRESS:k2:", "<EMAIL_ADDRESS:k1:")
+    assert agenttrail(tmp_path, "mask", "-c", "p.yaml", "to bob@example.com").out == f"to {new}\n"
+    said = agenttrail(tmp_path, *ask, "bob@example.com", "--json").out
+    assert json.loads(said) == {"markers": [new, old]}
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
         (["-c", "no.yaml", "x"], "no.yaml: cannot be read"),
+        (["--kind", "EMAIL", "x"], "nothing finds the kind EMAIL"),
+        (["--kind", "PERSON", "--explain", "x"], "--explain has no effect with --kind"),
         ([], "the following arguments are required"),
     ],
 )

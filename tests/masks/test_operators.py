@@ -398,6 +398,7 @@ PIPELINE = "sources: [stdin]\nsinks: [{type: jsonl, path: o}]\nmask:\n  type: pr
         ("operators: {IP_ADDRESS: keep}", "'reason' is missing"),
         ("operators: {IP_ADDRESS: {type: keep, reason: ''}}", "must say in words why"),
         ("operators: {IP_ADDRESS: {type: keep, reason: x}}", "must say in words why"),
+        ("operator: {type: keep, reason: we trust everybody}", "not for everything"),
         ("operators: {EMAIL_ADDRESS: partial}", "EMAIL_ADDRESS has no last digits to show"),
         ("operators: {CREDIT_CARD: {type: partial, shown: 8}}", "shown: must be 1 to 4"),
         ("operators: {PERSON: {type: pseudonym, digits: 4}}", "digits: must be 8 to 32"),

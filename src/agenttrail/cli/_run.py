@@ -30,6 +30,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.masked: Counter[str] = Counter()
+        self.kept: Counter[str] = Counter()
         self.actions: Counter[str] = Counter()
         self.tools: Counter[str] = Counter()
         self.outcomes: Counter[str] = Counter()
@@ -42,6 +43,7 @@ class Tally:
         for event in batch:
             fields = event.fields
             self.masked.update(fields.get(f.PII_BY_TYPE, {}))
+            self.kept.update(fields.get(f.PII_KEPT, {}))
             self.actions[fields[f.EVENT_ACTION]] += 1
             self.outcomes[fields[f.EVENT_OUTCOME]] += 1
             place = (str(fields.get(f.SOURCE_FILE, "stdin")), str(fields[f.SOURCE_FORMAT]))
@@ -247,6 +249,7 @@ def describe(
         "unreadable": sum(tally.unreadable.values()), "suspects": tally.suspects(),
         "actions": dict(tally.actions), "outcomes": dict(tally.outcomes),
         "tools": dict(tally.tools), "masked": dict(tally.masked),
+        "kept": dict(tally.kept),
         "tokens": {name.rsplit(".", 1)[-1]: count for name, count in tally.usage.items()},
         "notices": outcome.notices, "stopped": outcome.stopped,
         "failure": outcome.failure.message if outcome.failure else None,
@@ -286,6 +289,8 @@ def _print_summary(
     )
     if tally.masked:
         row("masked", listed(tally.masked))
+    if tally.kept:
+        row("kept", listed(tally.kept))
     if tally.unreadable:
         row("unreadable", f"{sum(tally.unreadable.values()):,} lines, kept masked under agenttrail.source.raw")  # fmt: skip
     for suspect in tally.suspects():

@@ -88,11 +88,37 @@ def _described(cls: type[Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def parts_of(cls: type[Any]) -> list[tuple[str, type[Any]]]:
+    """What options hold that has options of its own, each once, but for the pipeline's components.
+
+    Titles are the option's name, with the part's own `type` where there are several.
+    """
+    from agenttrail.config import STAGES, members, options_of
+
+    components = {c for union in STAGES.values() for c in members(union).values()}
+    found: dict[type[Any], str] = {}
+
+    def look(hint: Any, name: str) -> None:
+        if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+            own = getattr(hint, "type", None)
+            title = f"{name} {own}" if isinstance(own, str) else name
+            if hint not in components:
+                found.setdefault(hint, title)
+        for inner in get_args(hint):
+            look(inner, name)
+
+    if cls in components:
+        for option in options_of(cls):
+            look(option.type, option.name)
+    return [(title, part) for part, title in found.items()]
+
+
 def _print(title: str, cls: type[Any]) -> None:
     from agenttrail.config import options_of
 
     module = importlib.import_module(cls.__module__)
-    text = (module.__doc__ if hasattr(cls, "type") else cls.__doc__) or ""
+    whole = hasattr(cls, "type") and cls.__name__.endswith("Options")
+    text = (module.__doc__ if whole else cls.__doc__) or ""
     sys.stdout.write(f"{title}\n{'=' * len(title)}\n\n{text.strip()}\n\n")
     options = options_of(cls)
     sys.stdout.write("Options:\n\n" if options else "It has no options.\n\n")
@@ -101,6 +127,8 @@ def _print(title: str, cls: type[Any]) -> None:
         sys.stdout.write(f"  {option.name}: {type_name(option.type)} ({value})\n")
         sys.stdout.write(f"      {option.meaning}\n")
     sys.stdout.write("\n")
+    for part, inner in parts_of(cls):
+        _print(part, inner)
 
 
 def _fields(prefix: str, *, as_json: bool) -> int:

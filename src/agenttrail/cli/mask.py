@@ -36,6 +36,7 @@ def add(verbs: Any) -> None:
     parser.add_argument("-c", "--config", metavar="FILE", help="use the mask of this pipeline")
     add_profile(parser)
     parser.add_argument("--explain", action="store_true", help="show every candidate and why it counts or not")  # fmt: skip
+    parser.add_argument("--kind", metavar="KIND", help="the text is one value of this kind: print what it becomes, as a pseudonym under every key, to search for it")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="a JSON object a line: the masked text and its findings")  # fmt: skip
     parser.set_defaults(run=run)
 
@@ -43,6 +44,13 @@ def add(verbs: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Prints to standard output; 1 where masking a line failed."""
     options = mask_options(arguments)
+    if arguments.kind is not None:
+        if arguments.explain:
+            raise UsageError("--explain has no effect with --kind")
+        markers = options.build().become(arguments.kind, arguments.input)
+        for marker in [{"markers": markers}] if arguments.json else markers:
+            _print(marker)
+        return 0
     lines = _lines(arguments.input)
     mask = options.one()
     wide = options.wide().one() if arguments.explain else None

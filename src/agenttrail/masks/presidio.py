@@ -68,7 +68,14 @@ from agenttrail.masks._explain import Reason, explain
 from agenttrail.masks._fields import REMOVED, fits_type, mask_field
 from agenttrail.masks._keys import KeyOptions, check_keys, read_keys
 from agenttrail.masks._markers import Markers
-from agenttrail.masks._operators import Operator, Operators, Replace, check_operator
+from agenttrail.masks._operators import (
+    Keep,
+    Operator,
+    Operators,
+    Pseudonym,
+    Replace,
+    check_operator,
+)
 from agenttrail.masks._reader import Detector, Reader
 from agenttrail.masks._rules import KINDS
 from agenttrail.masks._trace import Trace, TracedWalk, trace
@@ -176,6 +183,8 @@ class PresidioOptions:
         }
         check_keys("pseudonym_keys", self.pseudonym_keys, "k")
         check_keys("encryption_keys", self.encryption_keys, "e")
+        if isinstance(self.operator, Keep):
+            raise OptionError("operator", "keep is for a kind or a field, not for everything")
         check_operator("operator", self.operator, None, keys)
         for kind, operator in self.operators.items():
             if not _NAME.fullmatch(kind):
@@ -266,7 +275,8 @@ class PresidioMask:
         """
         self._options = options
         self._operators = operators or Operators(default=Replace(), by_kind={}, by_field={})
-        markers = Markers(entities | KINDS | _FIELD_KINDS, self._operators.opens)
+        self._kinds = entities | KINDS | _FIELD_KINDS
+        markers = Markers(self._kinds, self._operators.opens)
         self._detector = detector
         self._reader = Reader(
             detector,
@@ -323,6 +333,21 @@ class PresidioMask:
             self._reader.forget_asked()
             name = type(error).__name__
         raise MaskError(f"masking failed: {name}", hint="such a text would not leave")
+
+    def become(self, kind: str, value: str) -> list[str]:
+        """What one value of a kind becomes in a text; a pseudonym under every key, current first.
+
+        Raises:
+            OptionError: the mask knows no such kind.
+        """
+        if kind not in self._kinds:
+            raise OptionError("kind", f"nothing finds the kind {kind}", hint=f"known: {', '.join(sorted(self._kinds))}")  # fmt: skip
+        operator = self._operators.choose(kind, ())
+        if isinstance(operator, Pseudonym):
+            return self._operators.pseudonyms(operator, kind, value)
+        return [
+            value if isinstance(operator, Keep) else self._operators.marker(operator, kind, value)
+        ]
 
     def explain(self, traced: Trace, wide: PresidioMask) -> list[Reason]:
         """Everything that was seen in a text, with what became of it and why.
