@@ -79,4 +79,6 @@ def test_names_by_the_dictionary(find):
         ("PERSON", "高橋"),
         ("PERSON", "鈴木"),
     ]
+    assert find("会議室を予約し、エラーの担当は未定。トヨタと本田技研", "ja") == []
+    assert find("山田" * 20_000, "ja")
     assert ("PERSON", "ジョン・スミス") in find("ジョン・スミスさん", "ja")

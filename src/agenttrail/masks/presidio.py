@@ -66,7 +66,7 @@ from agenttrail import jsontext
 from agenttrail.errors import MaskError, OptionError
 from agenttrail.masks._explain import Reason, explain
 from agenttrail.masks._fields import REMOVED, fits_type, mask_field
-from agenttrail.masks._keys import KeyOptions, check_keys, read_keys
+from agenttrail.masks._keys import KeyOptions, read_keys
 from agenttrail.masks._markers import Markers
 from agenttrail.masks._operators import (
     Keep,
@@ -74,7 +74,7 @@ from agenttrail.masks._operators import (
     Operators,
     Pseudonym,
     Replace,
-    check_operator,
+    check_operators,
 )
 from agenttrail.masks._reader import Detector, Reader
 from agenttrail.masks._rules import KINDS
@@ -84,7 +84,7 @@ from agenttrail.seams import Event, MaskedEvent
 
 _NAME = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 # Kinds that are noise in logs, measured on agent traffic: what they find is mostly no personal data
-# (ids, host names, timestamps, versions such as v2).
+# (ids, host names, timestamps, versions such as v2; a corporate number is public).
 if TYPE_CHECKING:
     from agenttrail.masks._workers import WorkerMask
 
@@ -96,6 +96,7 @@ _NOISE = (
     "UK_NHS",
     "US_DRIVER_LICENSE",
     "ORGANIZATION",
+    "JP_CORPORATE_NUMBER",
 )
 _SCORE = 0.4
 _REGIONS = ("US", "GB", "DE", "FR", "IL", "IN", "CA", "BR", "TH", "JP", "LA")
@@ -168,36 +169,13 @@ class PresidioOptions:
         for region in self.phone_regions:
             if not re.fullmatch("[A-Z]{2}", region):
                 raise OptionError("phone_regions", "a region is two capital letters, as TH")
-        self._check_operators()
+        check_operators(self)
         if not f.TOKEN.fits(self.policy):
             raise OptionError("policy", "must be one word of letters, digits and . _ - / : + ~")
 
     def wide(self) -> PresidioOptions:
         """The same with every kind and every score, to see what is passed over."""
         return replace(self, score_threshold=0.0, entities=(), exclude_entities=())
-
-    def _check_operators(self) -> None:
-        keys = {
-            "pseudonym_keys": self.pseudonym_keys,
-            "encryption_keys": self.encryption_keys,
-        }
-        check_keys("pseudonym_keys", self.pseudonym_keys, "k")
-        check_keys("encryption_keys", self.encryption_keys, "e")
-        if isinstance(self.operator, Keep):
-            raise OptionError("operator", "keep is for a kind or a field, not for everything")
-        check_operator("operator", self.operator, None, keys)
-        for kind, operator in self.operators.items():
-            if not _NAME.fullmatch(kind):
-                raise OptionError("operators", "a kind is written in capitals, as EMAIL_ADDRESS")
-            check_operator("operators", operator, kind, keys)
-        for name, operator in self.field_operators.items():
-            if not any(_covers(name, known) for known in f.FIELDS.values()):
-                close = difflib.get_close_matches(name, f.FIELDS, n=1)
-                raise OptionError(
-                    "field_operators", f"no field is called '{name}'",
-                    hint=f"did you mean '{close[0]}'?" if close else "agenttrail explain fields",
-                )  # fmt: skip
-            check_operator("field_operators", operator, None, keys)
 
     def build(self) -> PresidioMask | WorkerMask:
         """The mask, in as many processes as `workers` says. Raises as `one`."""
@@ -461,13 +439,6 @@ class PresidioMask:
 
 
 _FIELD_KINDS = frozenset(field.kind for field in f.FIELDS.values() if field.kind)
-
-
-def _covers(name: str, known: f.Field) -> bool:
-    """True where an operator for `name` can meet a finding in this field."""
-    if name == known.name or known.name.startswith(name + "."):
-        return True
-    return known.type in ("object", "objects") and name.startswith(known.name + ".")
 
 
 # What the schema requires of every event, for one of which nothing else may leave.

@@ -145,12 +145,12 @@ class WebhookRecognizer(PatternClass):
 # Each match of a rule holds one of these: nearly all texts hold none.
 _HINTS = (
     "pass", "pwd", "pw=", "pw:", "secret", "token", "credential", "authorization", "key", "bearer",
-    "basic", "://", "connectionstring", "access",
+    "basic", "://", "connectionstring", "access", "-u ", "--user", "mysql", "sshpass",
 )  # fmt: skip
 _KEYWORD = re.compile(
     r"(?i)pass(?:word|wd|phrase|code)|pwd|secret|token|credential|authorization|private[_-]?key|"
     r"(?:api|app|access|account|auth|shared|client|signing|encryption|master|storage|service|subscription|consumer|license|admin|heroku|hubspot|webhook|deploy)[ _.-]?(?:access)?[ _.-]?key|access[ _.-]?id"
-    r"|bearer\s|basic\s|://[^\s/]{1,100}@|(?<![A-Za-z])pw(?=[=:])|connectionstring|[a-z]_key\b|kind[\"']?\s*:\s*[\"']?secret"
+    r"|bearer\s|basic\s|://[^\s/]{1,100}@|(?<![A-Za-z])pw(?=[=:])|connectionstring|[a-z]_key\b|\s(?:-u|--user)[= ]|mysql|sshpass|kind[\"']?\s*:\s*[\"']?secret"
 )
 _PASSWORD = re.compile(r"(?i)pass(?:word|wd|phrase|code)|pwd|pw$")
 # Names that speak of tokens and keys that are none, or that point to where a secret is.
@@ -181,6 +181,11 @@ _HEADER = re.compile(
 )
 _CONNECTION = re.compile(
     r"(?i)(?:AccountKey|SharedAccessKey|SharedSecretValue|password|pwd)\s?=\s?(?P<value>[^\s;\"'<>&]{4,200})(?=;|[\"'\s&]|\Z)"
+)
+# curl -u name:password, mysql -ppassword, sshpass -p password
+_COMMAND = re.compile(
+    r"\s(?:-u|--user)[= ]\s{0,3}[\"']?[^\s:\"'/]{1,64}:(?P<value>[^\s\"'/:]{3,128})"
+    r"|(?:mysql\w{0,10}[^\n|;&]{0,120}?\s-p|sshpass\s{1,3}-p\s?)[\"']?(?P<bare>[^\s\"'-][^\s\"']{3,64})"
 )
 
 
@@ -236,7 +241,7 @@ def _addressed(text: str) -> Iterator[tuple[int, int]]:
         for match in _URL_PASSWORD.finditer(text):
             if not is_template(match.group("value")):
                 yield match.span("value")
-    for match in _HEADER.finditer(text):
+    for match in (*_HEADER.finditer(text), *_COMMAND.finditer(text)):
         group = "value" if match.group("value") else "bare"
         if not is_template(match.group(group)):
             yield match.span(group)
