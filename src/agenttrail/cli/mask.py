@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.kind is not None:
         if arguments.explain:
             raise UsageError("--explain has no effect with --kind")
-        markers = options.build().become(arguments.kind, arguments.input)
+        markers = options.one().become(arguments.kind, arguments.input)
         for marker in [{"markers": markers}] if arguments.json else markers:
             _print(marker)
         return 0

@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     values: Counter[tuple[str, str]] = Counter()
     lines = findings = 0
     samples = read_samples(lines_of(arguments.samples))
-    mask = options.build()
+    mask = options.one()
     try:
         while batch := list(itertools.islice(samples, _BATCH)):
             measure(mask, (s for s in batch if s.spans is not None), score, renamed)

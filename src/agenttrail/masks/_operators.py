@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import difflib
 import hashlib
 import hmac
 import ipaddress
@@ -28,10 +29,11 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar, Protocol
 
+from agenttrail import fields as f
 from agenttrail.errors import OptionError
-from agenttrail.masks._keys import Key
+from agenttrail.masks._keys import Key, KeyOptions, check_keys
 from agenttrail.masks._markers import DROPPED, HEX_BODY
 from agenttrail.masks._readings import plainest
 
@@ -127,6 +129,7 @@ _IDS = frozenset(
 )
 # JP_MY_NUMBER, US_SSN, TH_TNIN: ids that a country gives.
 _COUNTRY = re.compile(r"[A-Z]{2}_(?!.*(?:ADDRESS|NAME|PERSON|LOCATION))[A-Z0-9_]+")
+_KIND = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 _EXACT = frozenset({"SECRET", "CREDENTIALS", "CRYPTO"})
 _PLAIN_HEX = re.compile(HEX_BODY)
 # As _PLAIN_HEX for base64url: six digits, also in groups, never stand in an encrypted marker.
@@ -135,27 +138,70 @@ _MOST_BYTES = 4_000
 _NONCE, _TAG, _BLOCK = 12, 16, 16
 
 
-def check_operator(option: str, operator: Operator, kind: str | None, keys: Mapping[str, Sequence[Any]]) -> None:  # fmt: skip
-    """Checks that an operator has what it needs.
+class Chosen(Protocol):
+    """The options of a mask that say what becomes of findings."""
 
-    Args:
-        option: named in errors.
-        operator: the operator.
-        kind: what it is for; None where it is for every kind.
-        keys: those of `pseudonym_keys` and `encryption_keys`, by these names.
+    @property
+    def operator(self) -> Operator: ...
+
+    @property
+    def operators(self) -> Mapping[str, Operator]: ...
+
+    @property
+    def field_operators(self) -> Mapping[str, Operator]: ...
+
+    @property
+    def pseudonym_keys(self) -> tuple[KeyOptions, ...]: ...
+
+    @property
+    def encryption_keys(self) -> tuple[KeyOptions, ...]: ...
+
+
+def check_operators(chosen: Chosen) -> None:
+    """Checks that every operator has what it needs and stands for something.
 
     Raises:
-        OptionError: it has no key, or shows the last digits of a kind that has none.
+        OptionError: the first that does not.
     """
-    needed = {"pseudonym": "pseudonym_keys", "encrypt": "encryption_keys"}.get(operator.type)
-    if needed and not keys[needed]:
-        letter = "k" if needed == "pseudonym_keys" else "e"
-        raise OptionError(
-            option, f"{operator.type} needs a key under {needed}",
-            hint=f"{needed}: [{{id: {letter}1, file: /path/to/key}}], made by: openssl rand -hex 32",
-        )  # fmt: skip
+    check_keys("pseudonym_keys", chosen.pseudonym_keys, "k")
+    check_keys("encryption_keys", chosen.encryption_keys, "e")
+    if isinstance(chosen.operator, Keep):
+        raise OptionError("operator", "keep is for a kind or a field, not for everything")
+    _check("operator", chosen.operator, None, chosen)
+    for kind, operator in chosen.operators.items():
+        if not _KIND.fullmatch(kind):
+            raise OptionError("operators", "a kind is written in capitals, as EMAIL_ADDRESS")
+        _check("operators", operator, kind, chosen)
+    for name, operator in chosen.field_operators.items():
+        if not any(_covers(name, field) for field in f.FIELDS.values()):
+            close = difflib.get_close_matches(name, f.FIELDS, n=1)
+            raise OptionError(
+                "field_operators", f"no field is called '{name}'",
+                hint=f"did you mean '{close[0]}'?" if close else "agenttrail explain fields",
+            )  # fmt: skip
+        _check("field_operators", operator, None, chosen)
+
+
+def _check(option: str, operator: Operator, kind: str | None, chosen: Chosen) -> None:
+    """Checks one operator, which is for `kind` alone where that is not None."""
+    for needed, letter, missing in (
+        ("pseudonym_keys", "k", isinstance(operator, Pseudonym) and not chosen.pseudonym_keys),
+        ("encryption_keys", "e", isinstance(operator, Encrypt) and not chosen.encryption_keys),
+    ):
+        if missing:
+            raise OptionError(
+                option, f"{operator.type} needs a key under {needed}",
+                hint=f"{needed}: [{{id: {letter}1, file: /path/to/key}}], made by: openssl rand -hex 32",
+            )  # fmt: skip
     if isinstance(operator, Partial) and kind in _NO_DIGITS:
         raise OptionError(option, f"{kind} has no last digits to show", hint="use replace or pseudonym")  # fmt: skip
+
+
+def _covers(name: str, field: f.Field) -> bool:
+    """True where an operator for `name` can meet a finding in this field."""
+    if name == field.name or field.name.startswith(name + "."):
+        return True
+    return field.type in ("object", "objects") and name.startswith(field.name + ".")
 
 
 class Operators:

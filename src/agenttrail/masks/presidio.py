@@ -183,6 +183,9 @@ class PresidioOptions:
             return self.one()
         from agenttrail.masks._workers import LostDetector, WorkerMask
 
+        # A missing key is told here, not by every worker.
+        read_keys("pseudonym_keys", self.pseudonym_keys)
+        read_keys("encryption_keys", self.encryption_keys)
         options = replace(self, workers=1)
         lost = PresidioMask(options, LostDetector(), frozenset())
         return WorkerMask(options, self.workers, model=self.spacy_model, lost=lost)
