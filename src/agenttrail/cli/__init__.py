@@ -11,7 +11,19 @@ from agenttrail import __version__
 from agenttrail.errors import AgenttrailError, ConfigError
 
 # Each is a module here with `add(subparsers)`; a trailing underscore keeps Python's words apart.
-VERBS = ("run", "check", "try_", "mask", "mask_test", "unmask", "tap", "setup", "list", "explain", "schema")
+VERBS = (
+    "run",
+    "check",
+    "try_",
+    "mask",
+    "mask_test",
+    "unmask",
+    "tap",
+    "setup",
+    "list",
+    "explain",
+    "schema",
+)
 
 _EPILOG = """start here:
   agenttrail run --input LOGS --output masked.jsonl    read logs, mask them, write JSON Lines
