@@ -332,6 +332,115 @@ def test_a_restart_after_a_rotation_reads_the_rest_of_the_old_file(tmp_path: Pat
     assert Followed(tmp_path).take() == [b"3", b"4"]
 
 
+def test_a_restart_after_a_rotation_replays_the_old_file_into_the_same_stream(
+    tmp_path: Path,
+) -> None:
+    """A request in the rotated file meets its answer in the new one."""
+    append(tmp_path / "a.log", b"request\n")
+    followed = Followed(tmp_path)
+    followed.take()
+    followed.commit()
+    (tmp_path / "a.log").rename(tmp_path / "a.log.1")
+    append(tmp_path / "a.log", b"between\n")
+    followed.take()
+    followed.commit()
+    followed.source.close()
+    append(tmp_path / "a.log", b"answer\n")
+    items = Followed(tmp_path).source.read()
+    records = [item for item in (next(items) for _ in range(3)) if isinstance(item, Record)]
+    assert [(r.data, r.replay) for r in records] == [
+        (b"request", True), (b"between", True), (b"answer", False),
+    ]  # fmt: skip
+    assert len({r.stream for r in records}) == 1
+
+
+def test_a_file_that_came_and_went_while_nothing_ran_is_read(tmp_path: Path) -> None:
+    """It was noted when it took the other's place, before a line of it was read."""
+    append(tmp_path / "a.log", b"1\n")
+    followed = Followed(tmp_path)
+    followed.take()
+    followed.commit()
+    (tmp_path / "a.log").rename(tmp_path / "a.log.1")
+    append(tmp_path / "a.log", b"2\n")
+    followed.take(rounds=2)  # noticed, and not yet read: then killed
+    (tmp_path / "a.log").rename(tmp_path / "a.log.2")
+    append(tmp_path / "a.log", b"3\n")
+    assert Followed(tmp_path).take() == [b"2", b"3"]
+
+
+def test_following_a_folder_reads_a_renamed_file_once(tmp_path: Path) -> None:
+    """The rotated name is in the folder too; what is added there later still comes."""
+    append(tmp_path / "a.log", b"1\n")
+    source = build(tmp_path, follow=True, checkpoint=str(tmp_path / "c"))
+    followed = Followed.__new__(Followed)
+    followed.source, followed._items = source, source.read()
+    Followed.made.append(followed)
+    assert followed.take() == [b"1"]
+    (tmp_path / "a.log").rename(tmp_path / "a.log.1")
+    append(tmp_path / "a.log.1", b"2\n")
+    assert followed.take(rounds=2) == [b"2"]
+    append(tmp_path / "a.log", b"3\n")
+    assert followed.take() == [b"3"]
+    append(tmp_path / "a.log.1", b"late\n")
+    assert followed.take() == [b"late"]
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
+def test_a_file_that_was_packed_since_the_last_run_is_not_delivered_again(
+    tmp_path: Path, pack: Callable[[bytes], bytes]
+) -> None:
+    """Rotated, compressed, another inode: its content is known by its head."""
+    checkpoint = str(tmp_path / "checkpoint")
+    (tmp_path / "a.log").write_bytes(b"1\n2\n")
+    assert new(build(tmp_path, checkpoint=checkpoint)) == [b"1", b"2"]
+    append(tmp_path / "a.log", b"3\n")
+    ending = "gz" if pack is gzip.compress else "zst"
+    (tmp_path / f"a.log.1.{ending}").write_bytes(pack((tmp_path / "a.log").read_bytes()))
+    (tmp_path / "a.log").unlink()
+    (tmp_path / "a.log").write_bytes(b"4\n")
+    assert sorted(new(build(tmp_path, checkpoint=checkpoint))) == [b"3", b"4"]
+
+
+def test_one_stream_is_read_oldest_first_and_ends_once(tmp_path: Path) -> None:
+    """a.log.2, a.log.1, a.log are one stream in that order."""
+    for number, name in enumerate(("a.log.2", "a.log.1", "a.log")):
+        append(tmp_path / name, b"%d\n" % number)
+        os.utime(tmp_path / name, (1000 + number, 1000 + number))
+    items = list(build(tmp_path).read())
+    assert [item.data for item in items if isinstance(item, Record)] == [b"0", b"1", b"2"]
+    assert [type(item) for item in items] == [Record, Record, Record, StreamEnd]
+
+
+def test_the_same_file_has_the_same_ids_however_it_is_named(tmp_path: Path) -> None:
+    """By its folder, by a glob, by itself; two files of one name in one run are told apart."""
+    (tmp_path / "sub").mkdir()
+    append(tmp_path / "sub" / "a.log", b"x\n")
+    named = [tmp_path, tmp_path / "sub" / "*.log", tmp_path / "sub" / "a.log"]
+    assert len({read(build(path))[0].digest for path in named}) == 1
+    (tmp_path / "other").mkdir()
+    append(tmp_path / "other" / "a.log", b"x\n")
+    assert len({r.digest for r in read(build(tmp_path))}) == 2
+
+
+@pytest.mark.parametrize(
+    "paths, path, expected",
+    [
+        (["logs"], "logs/out.jsonl", True), (["logs"], "logs/deep/out.jsonl", True),
+        (["logs"], "logs/out.png", False), (["logs"], "other/out.jsonl", False),
+        (["logs/*.jsonl"], "logs/out.jsonl", True), (["logs/*.jsonl"], "logs/deep/o.jsonl", False),
+        (["logs/**/*.jsonl"], "logs/deep/o.jsonl", True), (["a.log"], "./a.log", True),
+        (["a.log"], "b.log", False),
+    ],
+)  # fmt: skip
+def test_it_is_known_whether_a_file_would_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, paths: list[str], path: str, expected: bool
+) -> None:
+    """So that a sink can be kept from feeding its own source."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "logs").mkdir()
+    assert FileOptions(paths=tuple(paths)).reads(path) is expected
+
+
 def test_start_at_the_end_passes_over_what_was_there(tmp_path: Path) -> None:
     """Old lines are replayed for formats, not delivered."""
     append(tmp_path / "a.log", b"old\n")

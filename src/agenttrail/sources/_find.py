@@ -6,6 +6,7 @@ import glob
 import os
 import re
 import stat
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -20,19 +21,25 @@ _ROTATION = re.compile(r"(?:[.-]\d{1,3}|-\d{8}(?:-\d{1,10})?)?(?:\.(?:gz|zst|zst
 
 @dataclass(slots=True)
 class Found:
-    """A file to read. `key` names its stream: the path below what the user named."""
+    """A file to read.
+
+    `key` names its stream wherever it lies: its name without what rotation adds, and the folders
+    above it where two files of one run share that name. `stream` is that file's place on this
+    machine; a rotated file has the stream of the file that it was.
+    """
 
     path: str
     key: str
+    stream: str
 
 
 def find(paths: Sequence[str], exclude: Sequence[str], *, required: bool) -> list[Found]:
-    """The files that the paths name now, each once, in the order of their names.
+    """The files that the paths name now, each once; of one stream the oldest first.
 
     Raises:
         SourceError: with `required`, a path that names nothing.
     """
-    found: dict[str, Found] = {}
+    places: dict[str, tuple[str, str]] = {}
     for given in paths:
         matches = list(_matches(given))
         if required and not matches:
@@ -43,10 +50,53 @@ def find(paths: Sequence[str], exclude: Sequence[str], *, required: bool) -> lis
                 else "check the path; quote a glob so that the shell leaves it alone",
             )
         for path, root in matches:
-            real = os.path.realpath(path)
-            if real not in found and not any(_fits(path, pattern) for pattern in exclude):
-                found[real] = Found(path, _ROTATION.sub("", os.path.relpath(path, root)))
-    return list(found.values())
+            if not any(_fits(path, pattern) for pattern in exclude):
+                places.setdefault(os.path.realpath(path), (path, root))
+    streams: dict[str, list[tuple[str, str]]] = {}
+    for path, root in places.values():
+        streams.setdefault(stream_of(path), []).append((path, root))
+    names = Counter(os.path.basename(stream) for stream in streams)
+    found = []
+    for stream, files in streams.items():
+        name = os.path.basename(stream)
+        for path, root in sorted(files, key=lambda file: _age(file[0])):
+            below = os.path.relpath(os.path.dirname(path) or ".", root)
+            key = name if names[name] == 1 else os.path.normpath(os.path.join(below, name))
+            found.append(Found(path, key, stream))
+    return found
+
+
+def stream_of(path: str) -> str:
+    """The place of the file that this one is, or was before it was rotated away."""
+    whole = os.path.abspath(path)
+    return os.path.join(os.path.dirname(whole), _ROTATION.sub("", os.path.basename(whole)))
+
+
+def would_find(paths: Sequence[str], exclude: Sequence[str], path: str) -> bool:
+    """Whether a file at `path`, there or not, is or may become one of those found."""
+    real, name = os.path.realpath(path), os.path.basename(path)
+    if any(_fits(path, pattern) for pattern in exclude):
+        return False
+    for given in paths:
+        place = os.path.realpath(given)
+        if os.path.isdir(given):
+            if real.startswith(place + os.sep) and _LOG_NAME.fullmatch(name):
+                return True
+        elif real == place:
+            return True
+        elif glob.has_magic(given):
+            pattern = os.path.abspath(given)
+            deep = "**" in given or pattern.count(os.sep) == real.count(os.sep)
+            if deep and fnmatchcase(real, pattern):
+                return True
+    return False
+
+
+def _age(path: str) -> tuple[int, str]:
+    try:
+        return os.stat(path).st_mtime_ns, path
+    except OSError:
+        return 0, path
 
 
 def _fits(path: str, pattern: str) -> bool:

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import os
+import zlib
 from datetime import UTC, datetime
 from typing import IO, Any
 
@@ -22,7 +23,7 @@ class Tail:
     """One open file: its incarnation, its lines, and how far it is read."""
 
     def __init__(self, found: Found, max_line_bytes: int) -> None:
-        self.path, self.key = found.path, found.key
+        self.path, self.key, self.stream = found.path, found.key, found.stream
         self.raw: IO[bytes] = open(found.path, "rb")  # noqa: SIM115  closed by close()
         status = os.fstat(self.raw.fileno())
         self.device, self.inode = status.st_dev, status.st_ino
@@ -35,6 +36,7 @@ class Tail:
         self.max_line_bytes = max_line_bytes
         self.file = _decompressed(self.raw, self.compression)
         self.rotated_at: float | None = None
+        self.silent = False  # what lies before the committed offset is not given again
         self.begin(0)
 
     def begin(self, committed: int) -> None:
@@ -42,7 +44,7 @@ class Tail:
         status = os.fstat(self.raw.fileno())
         self.size, self.mtime_ns = status.st_size, status.st_mtime_ns
         self.lines = Lines(
-            source="file", key=self.key, stream=os.path.abspath(self.path),
+            source="file", key=self.key, stream=self.stream,
             incarnation=f"{self.device}:{self.inode}", path=self.path,
             time=datetime.fromtimestamp(status.st_mtime, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             max_line_bytes=self.max_line_bytes, committed=committed,
@@ -66,6 +68,15 @@ class Tail:
 
     def head_is(self, entry: Entry) -> bool:
         return _hash(self._pread(entry.head_bytes)) == entry.head
+
+    def unpacked_head_is(self, entry: Entry) -> bool:
+        """A compressed file holds what was once read plain under this entry."""
+        with open(self.path, "rb") as raw:
+            try:
+                head = _decompressed(raw, self.compression).read(entry.head_bytes)
+            except (OSError, EOFError, zlib.error):
+                return False
+        return _hash(head) == entry.head
 
     def chunk(self) -> bytes:
         data = self.file.read(_CHUNK_BYTES)

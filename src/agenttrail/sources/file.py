@@ -10,7 +10,11 @@ A last line without a line break is read too, but not committed: where it has gr
 the whole line comes then.
 
 Limits: what a writer appends to a rotated-away file later than `rotate_wait_s` is read at the next
-start only. A copy-and-truncate loses what the writer adds between the copy and the truncation, as it
+start only, unless the paths name the rotated file, too. A file that comes and is rotated away within
+one `poll_s` is not seen. Ids rest on a file's name and all that stands before a line, so a run over
+another copy of a log, or over `-` instead of its file, gives other ids where the name differs. Read
+once, a request without its answer is an event of its own at the end of the file; where the file grows
+and is read again, the answered request is another. A copy-and-truncate loses what the writer adds between the copy and the truncation, as it
 does for every reader. Following leaves out compressed files: they are what was followed before.
 Two streams whose name and whole content up to a line are equal give that line one id.
 """
@@ -28,7 +32,7 @@ from typing import Annotated, ClassVar, Literal
 from agenttrail.errors import OptionError
 from agenttrail.seams import Idle, Notice, Position, Record, StreamEnd
 from agenttrail.sources._checkpoint import Checkpoint, Entry
-from agenttrail.sources._find import Found, find
+from agenttrail.sources._find import Found, find, stream_of, would_find
 from agenttrail.sources._tail import Tail
 
 
@@ -68,6 +72,10 @@ class FileOptions:
             raise OptionError("poll_s", "times must be positive")
         if self.max_line_bytes < 1024:
             raise OptionError("max_line_bytes", "must be at least 1024")
+
+    def reads(self, path: str) -> bool:
+        """Whether a file at `path` would be read, now or once it is there."""
+        return would_find(self.paths, self.exclude, path)
 
     def build(
         self,
@@ -131,23 +139,42 @@ class FileSource:
 
     def _once(self) -> Iterator[Record | StreamEnd | Notice]:
         found = find(self.options.paths, self.options.exclude, required=True)
+        found += self._rotated_away(found)
         self._total_bytes = sum(_size(item.path) for item in found)
+        streams: dict[str, list[Found]] = {}
         for item in found:
+            streams.setdefault(item.stream, []).append(item)
+        for stream, items in streams.items():
+            yield from self._once_stream(sorted(items, key=lambda item: _modified(item.path)))
+            yield StreamEnd(stream=stream)
+
+    def _once_stream(self, items: Sequence[Found]) -> Iterator[Record | Notice]:
+        """The files of one stream, oldest first, from the last one before anything new."""
+        before: Found | None = None
+        for item in items:
             try:
                 tail = self._open(item)
+                if tail is None:
+                    before = item
+                    self._done_bytes += _size(item.path)
+                    continue
+                if before is not None:
+                    # Its requests may be answered in this file.
+                    yield from self._whole_file(self._open(before, again=True))
+                    before = None
             except OSError as error:
                 yield Notice(text=f"{item.path}: cannot be read: {error.strerror}", failed=True)
                 continue
-            if tail is None:
-                self._done_bytes += _size(item.path)
-                continue
-            self._current = tail
-            yield from self._drain(tail)
-            yield from self._finish(tail)
-            yield StreamEnd(stream=tail.lines.stream)
-            self._done_bytes += tail.raw.tell()
-            tail.close()
-            self._current = None
+            yield from self._whole_file(tail)
+
+    def _whole_file(self, tail: Tail | None) -> Iterator[Record | Notice]:
+        assert tail is not None
+        self._current = tail
+        yield from self._drain(tail)
+        yield from self._finish(tail)
+        self._done_bytes += tail.raw.tell()
+        tail.close()
+        self._current = None
 
     def _drain(self, tail: Tail) -> Iterator[Record | Notice]:
         """All that is there now, up to the end of the file."""
@@ -180,47 +207,66 @@ class FileSource:
             entry = self._live.get(name)
             if entry is None or entry.head_bytes != tail.head_bytes or entry.head != tail.head:
                 self._live[name] = tail.entry(0)
-            self._last[name] = record.end
-            yield record
+            self._last[name] = max(record.end, self._last.get(name, 0))
+            if not (tail.silent and record.replay):
+                yield record
 
-    def _open(self, found: Found) -> Tail | None:
-        """The file, resumed where the checkpoint knows it; None where all of it is delivered."""
+    def _open(self, found: Found, *, again: bool = False) -> Tail | None:
+        """The file, resumed where it is known; None where all of it is delivered and not `again`."""
         status = os.stat(found.path)
         name = f"{status.st_dev}:{status.st_ino}"
-        entry = self.checkpoint.entries.get(name) if self.checkpoint else None
         tail = Tail(found, self.options.max_line_bytes)
-        plain = tail.compression is None
-        known = (
-            entry is not None
-            and tail.head_is(entry)
-            and not (plain and status.st_size < entry.offset)  # emptied since
-        )
-        if entry is None or not known:
+        entry = self._known(name, tail, status.st_size)
+        if entry is None:
             if self.options.start == "end":
                 tail.begin(status.st_size)
             return tail
         unchanged = (entry.size, entry.mtime_ns) == (status.st_size, status.st_mtime_ns)
-        if not self.options.follow and (unchanged or (plain and entry.offset == status.st_size)):
+        whole = tail.compression is None and entry.offset == status.st_size
+        if not self.options.follow and not again and (unchanged or whole):
             tail.close()
             return None
         # The stream keeps the name it had before a rotation, so that ids stay.
         tail.key = entry.key
+        tail.silent = name in self._last and not again
         tail.begin(entry.offset)
         return tail
+
+    def _known(self, name: str, tail: Tail, size: int) -> Entry | None:
+        """What is known of a file: from this run, from the checkpoint, or from before it was packed."""
+        if name in self._live:
+            return replace(self._live[name], offset=self._last[name])
+        if self.checkpoint is None:
+            return None
+        entry = self.checkpoint.entries.get(name)
+        if entry is not None:
+            emptied = tail.compression is None and size < entry.offset
+            return entry if tail.head_is(entry) and not emptied else None
+        if tail.compression is None:
+            return None
+        packed = [
+            entry for entry in self.checkpoint.entries.values()
+            if entry.key == tail.key and entry.head_bytes and tail.unpacked_head_is(entry)
+        ]  # fmt: skip
+        return max(packed, key=lambda entry: entry.offset, default=None)
 
     # --- following ---
 
     def _follow(self) -> Iterator[Record | StreamEnd | Notice | Idle]:
         tails = self._tails
         told: set[str] = set()
-        yield from self._rotated_away()
+        for item in self._rotated_away(
+            find(self.options.paths, self.options.exclude, required=False)
+        ):
+            tails[item.path] = self._begin(item)
         while True:
             moved = False
+            opened = {tail.incarnation for tail in tails.values()}
             for item in find(self.options.paths, self.options.exclude, required=False):
-                if item.path in tails:
-                    continue
                 try:
-                    tail = self._open(item)
+                    if item.path in tails or _identity(item.path) in opened:
+                        continue
+                    tail = self._begin(item)
                 except OSError as error:
                     if item.path not in told:
                         told.add(item.path)
@@ -228,7 +274,6 @@ class FileSource:
                             text=f"{item.path}: cannot be read: {error.strerror}; trying on"
                         )
                     continue
-                assert tail is not None
                 if tail.compression:
                     tail.close()
                     if item.path not in told:
@@ -242,7 +287,7 @@ class FileSource:
                     yield from self._remember(tail, tail.lines.finish())
                     yield Notice(text=f"{path}: was emptied; read from its start")
                     tail.rewind()
-                    before = 0
+                    self._last[tail.incarnation] = before = 0
                 yield from self._drain(tail)
                 if tail.lines.offset + tail.lines.open_bytes != before:
                     moved, tail.rotated_at = True, None
@@ -250,6 +295,7 @@ class FileSource:
                 if self._is_gone(tail):
                     if tail.rotated_at is None:
                         tail.rotated_at = self._clock()
+                        self._note(path)
                     if self._clock() - tail.rotated_at >= self.options.rotate_wait_s:
                         yield from self._finish(tail)
                         if not os.path.exists(path):
@@ -261,6 +307,27 @@ class FileSource:
                 yield Idle()
                 self._sleep(self.options.poll_s)
 
+    def _begin(self, found: Found) -> Tail:
+        """Opens a file to follow and notes it, so that a restart finds it wherever it is then."""
+        tail = self._open(found)
+        assert tail is not None
+        if self.checkpoint and tail.incarnation not in self.checkpoint.entries:
+            self.checkpoint.entries[tail.incarnation] = tail.entry(tail.lines.committed)
+            self.checkpoint.save()
+        return tail
+
+    def _note(self, path: str) -> None:
+        """A file has taken the place of one that is still being read: notes it before it goes, too."""
+        try:
+            tail = Tail(Found(path, os.path.basename(path), stream_of(path)), 1024)
+        except OSError:
+            return
+        known = self.checkpoint.entries if self.checkpoint else {}
+        if self.checkpoint and tail.incarnation not in known and tail.compression is None:
+            known[tail.incarnation] = tail.entry(0)
+            self.checkpoint.save()
+        tail.close()
+
     def _is_gone(self, tail: Tail) -> bool:
         try:
             status = os.stat(tail.path)
@@ -268,32 +335,52 @@ class FileSource:
             return True
         return (status.st_dev, status.st_ino) != (tail.device, tail.inode)
 
-    def _rotated_away(self) -> Iterator[Record | Notice]:
-        """The rest of files that were rotated away while nothing was running."""
-        for name, entry in list(self.checkpoint.entries.items()) if self.checkpoint else ():
-            folder = os.path.dirname(entry.path)
-            try:
-                status = os.stat(entry.path)
-                if f"{status.st_dev}:{status.st_ino}" == name:
-                    continue
-            except OSError:
-                pass
-            try:
-                near = [e for e in os.scandir(folder) if e.is_file() and e.inode() == entry.inode]
-            except OSError:
+    def _rotated_away(self, found: Sequence[Found]) -> list[Found]:
+        """Files rotated away while nothing was running that the paths do not name.
+
+        Those with something left to read, and the last one before a file that is read: its requests
+        may be answered there.
+        """
+        named = {_identity(item.path) for item in found}
+        streams = {item.stream for item in found}
+        away: list[tuple[int, bool, Found]] = []
+        for name, entry in self.checkpoint.entries.items() if self.checkpoint else ():
+            stream = stream_of(entry.path)
+            if name in named or not (stream in streams or self.options.follow):
                 continue
-            for place in near:
+            for path in _near(entry):
+                item = Found(path, entry.key, stream)
                 try:
-                    tail = Tail(Found(place.path, entry.key), self.options.max_line_bytes)
+                    tail = Tail(item, 1024)
                 except OSError:
                     continue
-                if tail.compression is None and tail.head_is(entry) and tail.size > entry.offset:
-                    tail.begin(entry.offset)
-                    # The same name for formats, so that a response in the new file finds its request.
-                    tail.lines.stream = entry.path
-                    yield from self._drain(tail)
-                    yield from self._finish(tail)
+                if tail.compression is None and tail.head_is(entry):
+                    away.append((tail.mtime_ns, tail.size > entry.offset, item))
                 tail.close()
+        away.sort(key=lambda each: each[0])
+        last = {item.stream: item for _, _, item in away}
+        return [item for _, rest, item in away if rest or last[item.stream] is item]
+
+
+def _near(entry: Entry) -> list[str]:
+    """Where the file of an entry is now, in the folder that it was in."""
+    try:
+        with os.scandir(os.path.dirname(entry.path)) as places:
+            return [e.path for e in places if e.is_file() and e.inode() == entry.inode]
+    except OSError:
+        return []
+
+
+def _identity(path: str) -> str:
+    status = os.stat(path)
+    return f"{status.st_dev}:{status.st_ino}"
+
+
+def _modified(path: str) -> int:
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _size(path: str) -> int:
