@@ -58,6 +58,13 @@ def test_personal_data_becomes_its_kind(text, value, expected):
         "1732350000",  # seconds since 1970
         "1732350000123",
         "took 1732350000123 ms to finish",
+        "took 40 ms since 1770473099286",  # its check digit would do for a Thai id
+        "order 202618697764 is late",  # its check digit would do for a My Number
+        "注文番号: 202618697764",
+        "หมายเลข 202618697764 ครับ",  # twelve digits, as no Thai number has
+        "(matrix [0.976580], 0.162971)",
+        "f5205a8d-0538-4748-ae0d-2da241080ab1x",
+        "password = var.db_password",
         "v2.13.0-beta.1",
         "3.11.9",
         "claude-sonnet-4-5-20250929",

@@ -154,6 +154,8 @@ class Reader:
 _EPOCH = re.compile(r"1\d{9}(?:\d{3}){0,3}")
 # claude-sonnet-4-5-20250929: a version and a day behind a name.
 _DATED = re.compile(r"[\d.-]{0,8}20\d\d-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01])")
+_UUID_BEFORE = re.compile(r"(?<![0-9a-f])[0-9a-f]{8}-(?:[0-9a-f]{4}-){0,3}\Z", re.IGNORECASE)
+_DECIMAL = re.compile(r"[\[(]?\d{1,3}\.\d{3,}[\])]?")
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?")
 _NAME_WORD = re.compile(r"(?<!\w)[^\W\d_]{2,}(?!\w)")
 _NAMES = frozenset({"PERSON", "LOCATION", "NRP", "ORGANIZATION"})
@@ -182,6 +184,11 @@ def _useful(text: str, finding: Finding, mode: Mode) -> Finding | None:
         return replace(finding, start=finding.start + first, end=finding.end - last)
     if finding.entity == "IP_ADDRESS" and not found.strip(":"):
         return None
+    if finding.entity in _BY_CHANCE and finding.score <= _BARE and found.isdecimal():
+        return None if _is_count(text, finding) else finding
+    if finding.entity == "CREDIT_CARD" and found.isdecimal() and len(found) == 13:
+        # ISO/IEC 7812: of the networks only the oldest Visa cards have 13 digits.
+        return finding if found.startswith("4") else None
     if (
         finding.entity == "PHONE_NUMBER"
         and finding.score <= 0.4
@@ -189,6 +196,31 @@ def _useful(text: str, finding: Finding, mode: Mode) -> Finding | None:
     ):
         return None
     return finding
+
+
+# Score of a number without groups between its digits, of which one in eleven has a valid check digit.
+_BARE = 0.5
+_BY_CHANCE = {
+    # Kind, the script that it is at home in, others' scripts.
+    "TH_TNIN": (re.compile("[\u0e01-\u0e4e]"), re.compile("[\u3041-\u30fa]")),
+    "JP_MY_NUMBER": (
+        re.compile("(?i)[\u3041-\u30fa\u4e00-\u9fff]|my ?number"),
+        re.compile("[\u0e01-\u0e4e\u0e81-\u0ecd]"),
+    ),
+}
+# What numbers of 12 and 13 digits are far more often where such a word stands before them.
+_COUNTED = re.compile(
+    r"(?i)(?:order|invoice|receipt|since|until|epoch|timestamp|time|ticket|tracking|sku|transaction|txn"
+    r"|batch|build|sequence|offset|คำสั่งซื้อ|ออเดอร์|ใบแจ้งหนี้|注文(?:番号)?|伝票(?:番号)?)(?:[ _]?(?:id|no|number))?[\s\"'.:=#(]{1,4}\Z"
+)
+
+
+def _is_count(text: str, finding: Finding) -> bool:
+    """True where the words before a number, or the script around it, say that it is no person's."""
+    if _COUNTED.search(text, max(0, finding.start - 30), finding.start):
+        return True
+    home, others = _BY_CHANCE[finding.entity]
+    return others.search(text) is not None and home.search(text) is None
 
 
 def _ends_word(char: str) -> bool:
@@ -201,7 +233,11 @@ def _is_machine_number(text: str, finding: Finding, found: str, mode: Mode) -> b
 
     In a token any bare run of digits is one, unless it begins with a trunk 0.
     """
+    if _DECIMAL.fullmatch(found):
+        return True
     before = text[max(0, finding.start - 30) : finding.start]
+    if _UUID_BEFORE.search(before) and text[finding.end : finding.end + 1] == "-":
+        return True
     if _DATED.fullmatch(found):
         return re.search(r"[A-Za-z0-9][-@_:]$", before) is not None
     near = text[max(0, finding.start - 30) : finding.end + 10]

@@ -217,16 +217,27 @@ _TIME_WORDS = frozenset(
         "iat",
     }
     | {"created", "updated", "modified", "started", "ended", "at", "ts", "ms", "ns", "us", "mtime"}
+    | {"since", "until"}
+)
+_COUNT_WORDS = frozenset(
+    "order invoice receipt ticket tracking sku transaction txn batch build sequence seq offset".split()  # noqa: SIM905
 )
 _KEY_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 _EPOCH = re.compile(r"1\d{9}(?:\d{3}){0,3}")
 
 
 def is_time(value: str, key: str) -> bool:
-    """True for an epoch (seconds to nanoseconds) under a key that speaks of time."""
-    if _EPOCH.fullmatch(value) is None:
+    """True for an epoch (seconds to nanoseconds) under a key that speaks of time.
+
+    Also for 12 and 13 digits, of which one in eleven has a valid check digit, under a key that speaks
+    of orders and the like.
+    """
+    if not value.isdecimal():
         return False
-    return any(word.lower() in _TIME_WORDS for word in _KEY_WORD.findall(key))
+    words = {word.lower() for word in _KEY_WORD.findall(key)}
+    if _EPOCH.fullmatch(value) and not words.isdisjoint(_TIME_WORDS):
+        return True
+    return 12 <= len(value) <= 13 and not words.isdisjoint(_COUNT_WORDS)
 
 
 def number_kind(value: int, key: str) -> str | None:
