@@ -1,5 +1,9 @@
 """The registry: every row complete, no path in another's way, schema and documents agree."""
 
+import hashlib
+import re
+from pathlib import Path
+
 import jsonschema
 import pytest
 from hypothesis import given
@@ -7,6 +11,8 @@ from hypothesis import strategies as st
 
 from agenttrail import fields as f
 from tests._events import SAMPLES, full
+
+DATA = Path(__file__).parents[2] / "shared" / "data" / "agents"
 
 
 @pytest.mark.parametrize("field", list(f.FIELDS.values()), ids=lambda field: field.name)
@@ -68,11 +74,63 @@ def test_what_the_registry_does_not_know_is_kept_apart() -> None:
     "value",
     ["4111111111111111", "123-45-6789", "somchai.j@example.com", "+66 2 123 4567",
      "1-1017-00207-36-6", "John Smith", "0812345678", "1101700207366", "john_smith",
-     "GB33BUKB20201555555555", "192.168.0.1", "田中太郎", "สมชาย"],
+     "GB33BUKB20201555555555", "192.168.0.1", "田中太郎", "สมชาย", "call_a4111111111111111",
+     "msg_4111-1111-1111-1111-z", "task_0812345678_jane", "task_081-234-5678", "agent_jane_roe",
+     "agent_JaneRoe", "task_jane1980", "a0812345678", "a4111111111111111", "4111111111111111f",
+     "41111111-1111-1111-1111-111111111111", "04111111111111111ABCDEFGHJ",
+     "rs_4111111111111111444444444444444a"],
 )  # fmt: skip
 def test_a_machine_made_id_never_looks_like_personal_data(value: str) -> None:
     """What fits this shape is not even searched, so nothing personal may fit."""
     assert not f.MADE_ID.fits(value)
+    assert not f.HEX.fits(value)
+
+
+@pytest.mark.parametrize(
+    "value", ["margaret.thatcher", "jane.roe/Thatcher", "jane/roe", "Thatcher", "janeRoe/get"]
+)
+def test_a_name_is_no_method_and_no_action(value: str) -> None:
+    """Methods that are not of the protocol are read as words."""
+    assert not f.METHOD.fits(value)
+    assert not f.ACTION.fits(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["initialize", "ping", "tools/call", "server/discover", "resources/templates/list",
+     "logging/setLevel", "notifications/tools/list_changed", "notifications/initialized",
+     "sampling/createMessage", "tasks/get", "claude/channel"],
+)  # fmt: skip
+def test_methods_of_the_protocol_are_left_alone(value: str) -> None:
+    assert f.METHOD.fits(value)
+    assert f.ACTION.fits(value)
+
+
+@pytest.mark.parametrize(
+    "value, is_class",
+    [("ValueError", True), ("requests.exceptions.Timeout", True), ("-32602", True), ("_OTHER", True),
+     ("com.example.app.BadException", True), ("margaret.thatcher", False)],
+)  # fmt: skip
+def test_a_class_of_errors_may_have_a_path(value: str, is_class: bool) -> None:
+    """And a path that ends in no error may be a person's name."""
+    assert f.CLASS.fits(value) == is_class
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="needs the recorded logs beside the project")
+def test_ids_in_recorded_logs_are_left_alone() -> None:
+    """All but the few that hold no digit: those are searched, and nothing is found in them."""
+    made = re.compile(r'"((?:toolu|srvtoolu|call|msg|req)_[A-Za-z0-9]{16,80})"')
+    ids = {i for path in sorted(DATA.rglob("*.jsonl"))[:200] for i in made.findall(path.read_text("utf-8", "replace"))}  # fmt: skip
+    strange = {i for i in ids if not f.MADE_ID.fits(i) and any(map(str.isdecimal, i))}
+    assert len(ids) > 100
+    assert strange == set()
+
+
+def test_digests_are_left_alone() -> None:
+    """Hex of 16 bytes always, of 8 nearly always."""
+    digests = [hashlib.blake2b(b"%d" % n, digest_size=16).hexdigest() for n in range(5000)]
+    assert sum(not f.MADE_ID.fits(digest) for digest in digests) < 5
+    assert sum(not f.MADE_ID.fits(digest[:16]) for digest in digests) < 100
 
 
 @pytest.mark.parametrize(

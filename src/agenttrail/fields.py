@@ -48,36 +48,70 @@ class Shape:
     """What a structural string must look like to be left alone.
 
     `scan` is True where the shape is loose enough to fit a phone number or a card: then it is still
-    searched by patterns (not by the language model, which sees names in identifiers).
+    searched by patterns (not by the language model, which sees names in identifiers). With `words`
+    a value that does not fit is read by the model too, its separators as spaces.
     """
 
     name: str
     pattern: re.Pattern[str]
     scan: bool = False
+    words: bool = False
 
     def fits(self, value: str) -> bool:
         return self.pattern.fullmatch(value) is not None
 
 
-# Ids that machines make. A run of digits alone is none of them: it may be a card or a phone.
+# Hex that is no number with a letter in it. Digests have three letters and more, all but 1 in 20,000.
+_HEX = (
+    r"(?:(?=[0-9]{0,14}[a-f])(?![0-9a-f]{0,8}\d{7})[0-9a-f]{8,15}"
+    r"|(?![0-9a-f]{0,19}\d{12})[0-9a-f]{16,31}|(?=(?:[0-9]{0,125}[a-f]){3})[0-9a-f]{32,128})"
+)
+# Ids that machines make. A long run of digits, also one cut by dashes, is in none of them: it may be
+# a card or a phone. A prefixed one has a letter behind a digit, which names and years have not.
 _MADE = (
-    r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-    r"|(?=[0-9a-f]{0,63}[a-f])[0-9a-f]{16,64}"
-    r"|(?=[0-9A-Z]{0,25}[A-Z])[0-7][0-9A-HJKMNP-TV-Z]{25}"  # ULID
+    r"(?=[0-9-]{0,35}[a-fA-F]|0{8}-)[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+    rf"|(?=[0-9a-f]{{16,64}}\Z){_HEX}"
+    r"|(?=[0-9A-Z]{0,25}[A-Z])(?![0-9A-Z]{0,17}\d{9})[0-7][0-9A-HJKMNP-TV-Z]{25}"  # ULID
     r"|(?:toolu|srvtoolu|call|fc|ctc|rs|msg|req|resp|chatcmpl|run|thread|trace|span|agent|task|sess|evt)"
-    r"_(?=[A-Za-z0-9_-]*[A-Za-z])[A-Za-z0-9_-]{6,80}"
+    r"_(?:bdrk_|vrtx_|\d{2}_)?"
+    rf"(?:(?=[0-9a-f]{{32,80}}\Z){_HEX}"
+    r"|(?=[A-Za-z]{0,79}\d{1,6}[A-Za-z])(?![A-Za-z0-9]{0,73}\d{7})[A-Za-z0-9]{6,80})"
     r"|\d{1,6}"
 )
 MADE_ID = Shape(name="id", pattern=re.compile(_MADE))
 TOKEN = Shape(name="token", pattern=re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/+~-]{0,255}"), scan=True)
-# A method or a code from a protocol: few, short, never a person.
-WORD = Shape(name="word", pattern=re.compile(r"[A-Za-z$_-][A-Za-z_./$-]{0,63}|-?\d{1,6}"))
+# A code from a protocol: few, short, never a person. One of another shape (margaret.thatcher, or a
+# class with its path) is read as the words it is made of.
+_WORD = r"[A-Za-z_-][A-Za-z_-]{0,63}|-?\d{1,6}"
+WORD = Shape(name="word", pattern=re.compile(_WORD), words=True)
+CLASS = Shape(
+    name="class of an error",
+    pattern=re.compile(
+        rf"{_WORD}|(?:[A-Za-z_]{{1,32}}[.:$]{{1,2}}){{1,6}}[A-Za-z_]{{0,48}}"
+        r"(?:Error|Exception|Timeout|Interrupt|Exit|Failure|Fault|Warning|Refused)"
+    ),
+    words=True,
+)
+# Names of systems in OTel GenAI: aws.bedrock, gcp.vertex_ai.
+PROVIDER = Shape(
+    name="provider",
+    pattern=re.compile(rf"{_WORD}|(?:aws|azure|gcp|ibm|oracle)(?:\.[a-z_]{{1,32}}){{1,3}}"),
+    words=True,
+)
+# Methods of MCP 2024-11-05 to 2026-07-28 and of its extensions, and those that clients send of
+# their own under their name. Any other is read as the words it is made of.
+_METHOD = (
+    r"initialize|ping|(?:server|tools|prompts|resources|roots|sampling|elicitation|completion|logging"
+    r"|tasks|subscriptions|messages|events|notifications|ui|codex|claude)(?:/[a-zA-Z_]{1,40}){1,4}"
+)
+METHOD = Shape(name="method", pattern=re.compile(_METHOD), words=True)
+ACTION = Shape(name="action", pattern=re.compile(rf"{_METHOD}|[a-z][a-z_-]{{0,63}}"), words=True)
 VERSION = Shape(
     name="version",
     pattern=re.compile(r"v?\d{1,5}(?:[.-]\d{1,5}){0,3}(?:[-+.]?[A-Za-z0-9.+-]{0,32})?"),
     scan=True,
 )
-HEX = Shape(name="hex", pattern=re.compile(r"(?=[0-9a-f]*[a-f])[0-9a-f]{8,128}"))
+HEX = Shape(name="hex", pattern=re.compile(_HEX))
 DATE = Shape(
     name="date",
     pattern=re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?Z"),
@@ -158,7 +192,7 @@ EVENT_ID = _field("event.id", "keyword", "Deterministic id: the same input gives
 EVENT_KIND = _field("event.kind", "keyword", "event, or pipeline_error for a line that could not be read.", _ECS, shape=one_of("event", "alert", "metric", "state", "pipeline_error", "signal"), envelope=True)
 EVENT_CATEGORY = _field("event.category", "keywords", "ECS categories.", _ECS, shape=one_of("api", "authentication", "configuration", "database", "email", "file", "host", "iam", "network", "package", "process", "session", "threat", "web"), envelope=True)
 EVENT_TYPE = _field("event.type", "keywords", "ECS types.", _ECS, shape=one_of("access", "admin", "allowed", "change", "connection", "creation", "deletion", "denied", "end", "error", "group", "info", "installation", "protocol", "start", "user"), envelope=True)
-EVENT_ACTION = _field("event.action", "keyword", "What was done: the GenAI operation (execute_tool, chat, invoke_agent), an MCP method, or a name of our own (user_prompt, permission_mode_changed, stderr, unreadable).", _ECS, ocsf="activity_name", shape=WORD, envelope=True)
+EVENT_ACTION = _field("event.action", "keyword", "What was done: the GenAI operation (execute_tool, chat, invoke_agent), an MCP method, or a name of our own (user_prompt, permission_mode_changed, stderr, unreadable).", _ECS, ocsf="activity_name", shape=ACTION, envelope=True)
 EVENT_OUTCOME = _field("event.outcome", "keyword", "success, failure, or unknown (pending or never answered).", _ECS, ocsf="status_id", shape=one_of("success", "failure", "unknown"), envelope=True)
 EVENT_DURATION = _field("event.duration", "long", "From request to response.", _ECS, unit="ns", ocsf="duration (ms)", envelope=True)
 EVENT_REASON = _field("event.reason", "text", "Why it ended as it did, in words.", _ECS, ocsf="status_detail")
@@ -179,7 +213,7 @@ SPAN_PARENT_ID = _field("agenttrail.span.parent.id", "keyword", "W3C id of the p
 
 # --- agent, conversation, model ------------------------------------------------------------------
 OPERATION_NAME = _field("gen_ai.operation.name", "keyword", "GenAI operation, execute_tool only for tool calls.", _GENAI, ecs="gen_ai.operation.name", ocsf="api.operation", shape=WORD, envelope=True)
-PROVIDER_NAME = _field("gen_ai.provider.name", "keyword", "Model provider.", _GENAI, ecs="gen_ai.provider.name", ocsf="ai_model.ai_provider", shape=WORD)
+PROVIDER_NAME = _field("gen_ai.provider.name", "keyword", "Model provider.", _GENAI, ecs="gen_ai.provider.name", ocsf="ai_model.ai_provider", shape=PROVIDER)
 REQUEST_MODEL = _field("gen_ai.request.model", "keyword", "Model asked for.", _GENAI, ecs="gen_ai.request.model", ocsf="ai_model.name", shape=TOKEN)
 REQUEST_MAX_TOKENS = _field("gen_ai.request.max_tokens", "long", "Most tokens the answer may have.", _GENAI, unit="{token}", ecs="gen_ai.request.max_tokens")
 RESPONSE_MODEL = _field("gen_ai.response.model", "keyword", "Model that answered.", _GENAI, ecs="gen_ai.response.model", ocsf="ai_model.name", shape=TOKEN)
@@ -233,7 +267,7 @@ PROCESS_EXIT_CODE = _field("process.exit_code", "long", "Exit code of that comma
 PROCESS_WORKING_DIRECTORY = _field("process.working_directory", "text", "Folder the agent worked in.", _ECS)
 
 # --- MCP -----------------------------------------------------------------------------------------
-MCP_METHOD = _field("mcp.method.name", "keyword", "MCP method.", _MCP, ocsf="api.operation", shape=WORD, envelope=True)
+MCP_METHOD = _field("mcp.method.name", "keyword", "MCP method.", _MCP, ocsf="api.operation", shape=METHOD, envelope=True)
 MCP_SESSION_ID = _field("mcp.session.id", "keyword", "Session id (revisions up to 2025-11-25 only).", _MCP, ocsf="actor.session.uid", shape=TOKEN)
 MCP_PROTOCOL_VERSION = _field("mcp.protocol.version", "keyword", "MCP revision spoken.", _MCP, ocsf="api.version", shape=Shape(name="MCP revision", pattern=re.compile(r"20\d{2}-\d{2}-\d{2}|DRAFT-[A-Za-z0-9-]{1,32}") ), envelope=True)
 MCP_RESOURCE_URI = _field("mcp.resource.uri", "text", "Resource asked for.", _MCP, ocsf="resources[].uid")
@@ -256,7 +290,7 @@ JSONRPC_REQUEST_ID = _field("jsonrpc.request.id", "keyword", "JSON-RPC id as a s
 JSONRPC_ID_TYPE = _field("agenttrail.jsonrpc.request.id_type", "keyword", 'Type of that id on the wire: 1 and "1" are two ids.', _OWN, shape=one_of("string", "number", "null"))
 JSONRPC_VERSION = _field("jsonrpc.protocol.version", "keyword", "Only where it is not 2.0.", _OTEL, shape=VERSION)
 RPC_STATUS_CODE = _field("rpc.response.status_code", "keyword", "JSON-RPC error code.", _OTEL, ocsf="api.response.code", shape=WORD, envelope=True)
-ERROR_TYPE = _field("error.type", "keyword", "JSON-RPC code, tool_error, cancelled, no_response, or the source's own class of error.", _ECS, ocsf="api.response.error", shape=WORD, envelope=True)
+ERROR_TYPE = _field("error.type", "keyword", "JSON-RPC code, tool_error, cancelled, no_response, or the source's own class of error.", _ECS, ocsf="api.response.error", shape=CLASS, envelope=True)
 ERROR_MESSAGE = _field("error.message", "text", "Error in words.", _ECS, ocsf="api.response.error_message")
 ERROR_CODE = _field("error.code", "keyword", "Source's own error code.", _ECS, shape=TOKEN)
 

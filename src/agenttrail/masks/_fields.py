@@ -19,7 +19,9 @@ class _Removed:
 
 
 REMOVED: Final = _Removed()
-_COUNT_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+# Chained lines bring counts with them: a name of ours or of a recogniser, never one of a person.
+_KIND = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
+_OPERATORS = frozenset({"replace", "pseudonym", "partial", "encrypt", "drop", "keep"})
 
 
 def mask_field(field: f.Field, value: Any, walk: Walk) -> Any:
@@ -53,7 +55,9 @@ def fits_type(field: f.Field, value: Any) -> bool:
             return isinstance(value, bool)
         case "counts":
             return isinstance(value, dict) and all(
-                _COUNT_KEY.fullmatch(key) and isinstance(n, int) and not isinstance(n, bool)
+                (key in _OPERATORS if field.name == f.PII_BY_OPERATOR else _KIND.fullmatch(key))
+                and isinstance(n, int)
+                and not isinstance(n, bool)
                 for key, n in value.items()
             )
         case "keyword" | "text" | "date":
@@ -77,4 +81,6 @@ def _string(field: f.Field, value: Any, walk: Walk) -> str:
         if not field.shape.scan or is_settled(text) or f.CONSTANTS.get(field.name) == text:
             return text
         return walk.words(text, "token")
+    if field.shape is not None and field.shape.words:
+        return walk.word(text)
     return walk.text(text)

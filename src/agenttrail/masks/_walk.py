@@ -67,6 +67,8 @@ _SCHEMA_KEYS = frozenset(
     ]
 )
 _PLAIN_KEY = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]{0,40}")
+_WORDS = re.compile(r"[A-Za-z]{1,64}(?:[_./:$-]{1,2}[A-Za-z]{1,64}){1,7}")
+_SEPARATOR = re.compile(r"[_./:$-]")
 _SEVEN_DIGITS = re.compile(r"(?:\D*\d){7}")
 # MCP 2026-07-28, Streamable HTTP: header values that are not ASCII.
 _BASE64 = re.compile(r"=\?base64\?([A-Za-z0-9+/=]*)\?=")
@@ -167,6 +169,14 @@ class Walk:
         ):
             self._reader.unchanged[value] = before - self._chars_left
         return masked
+
+    def word(self, value: str) -> str:
+        """A string masked that is one word, of which a name may be a part: replaced whole then."""
+        if _WORDS.fullmatch(value):
+            findings = self._reader.ask(_SEPARATOR.sub(" ", value), "prose")
+            if findings:
+                return self.whole(findings[0].entity, value, findings[0].recogniser)
+        return self.text(value)
 
     def words(self, value: str, mode: Mode) -> str:
         """A string masked as nothing but text."""
