@@ -58,6 +58,84 @@ def test_a_line_that_a_crash_cut_is_taken_back_and_written_whole(tmp_path: Path)
         assert ids(path) == [event(n).fields[f.EVENT_ID] for n in (1, 2, 3)]
 
 
+def test_a_repeated_batch_may_be_cut_differently(tmp_path: Path) -> None:
+    """After a crash the same events come in smaller batches: still none twice."""
+    build(tmp_path / "o").write([event(n) for n in range(500)])
+    again = build(tmp_path / "o")
+    again.write([event(n) for n in range(200)])
+    again.write([event(n) for n in range(200, 510)])
+    assert ids(tmp_path / "o") == [event(n).fields[f.EVENT_ID] for n in range(510)]
+
+
+@pytest.mark.parametrize("last", [b'{"precious":2}', b"half of somebody's", b'{"a":'])
+def test_an_unended_last_line_of_another_program_is_ended_not_deleted(
+    tmp_path: Path, last: bytes
+) -> None:
+    """Only a line of ours that a crash cut is taken back."""
+    (tmp_path / "o").write_bytes(b'{"precious":1}\n' + last)
+    build(tmp_path / "o").write([event(1)])
+    assert (tmp_path / "o").read_bytes() == b'{"precious":1}\n' + last + b"\n" + event(
+        1
+    ).line + b"\n"
+
+
+def test_two_processes_can_append_to_one_file(tmp_path: Path) -> None:
+    """Also while it rotates: every line whole, none lost."""
+    program = f"""
+import sys
+sys.path[:0] = {sys.path!r}
+from pathlib import Path
+from tests.sinks.test_jsonl import build, event
+sink = build(Path({str(tmp_path / "o.jsonl")!r}), rotate_bytes=20_000)
+first = int(sys.argv[1])
+for number in range(first, first + 100):
+    sink.write([event(number), event(number + 1000)])
+"""
+    running = [subprocess.Popen([sys.executable, "-c", program, str(n)]) for n in (0, 100, 200)]
+    assert [process.wait(60) for process in running] == [0, 0, 0]
+    found = [i for path in tmp_path.iterdir() for i in ids(path)]
+    assert len(found) == len(set(found)) == 600
+    assert len(list(tmp_path.iterdir())) > 5
+
+
+def test_one_run_at_a_time_replaces_a_file(tmp_path: Path) -> None:
+    """A second is refused before its first line."""
+    first = build(tmp_path / "o", mode="replace")
+    first.write([event(1)])
+    with pytest.raises(Unreachable, match="another run is writing it"):
+        build(tmp_path / "o", mode="replace").check()
+    first.finish()
+    build(tmp_path / "o", mode="replace").check()
+
+
+def test_replace_follows_a_link_and_leaves_a_device_one(tmp_path: Path) -> None:
+    """The link and the device stay what they are."""
+    (tmp_path / "real").write_bytes(b"old\n")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    os.mkfifo(tmp_path / "pipe")
+    reading = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    for name in ("link", "pipe"):
+        sink = build(tmp_path / name, mode="replace")
+        sink.check()
+        sink.write([event(1)])
+        sink.finish()
+        sink.close()
+    assert (tmp_path / "link").is_symlink()
+    assert ids(tmp_path / "real") == [event(1).fields[f.EVENT_ID]]
+    assert os.read(reading, 100_000) == event(1).line + b"\n"
+    os.close(reading)
+
+
+def test_keeping_few_files_deletes_no_file_of_others(tmp_path: Path) -> None:
+    """Only names that a rotation gave."""
+    (tmp_path / "o-errors1.jsonl").write_bytes(b"x")
+    sink = build(tmp_path / "o.jsonl", rotate_bytes=1, keep_files=1)
+    for number in range(4):
+        sink.write([event(number)])
+    assert len(list(tmp_path.iterdir())) == 3
+    assert (tmp_path / "o-errors1.jsonl").exists()
+
+
 def test_lines_of_another_program_stay(tmp_path: Path) -> None:
     """A file that holds other lines is appended to."""
     (tmp_path / "o").write_bytes(b"not ours\n[1]\n")
