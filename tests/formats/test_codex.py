@@ -208,6 +208,35 @@ def test_durations_come_in_several_forms(given, expected):
     assert tool.get(f.EVENT_DURATION) == expected
 
 
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ('{"output":"ok","metadata":{"exit_code":0,"duration_seconds":0.5}}', 500_000_000),
+        ('{"output":"ok","metadata":{"exit_code":0,"duration_seconds":3}}', 3_000_000_000),
+        ('{"output":"ok","metadata":{"exit_code":1,"duration_seconds":0.30}}', 300_000_000),
+        ("Exit code: 0\nWall time: 0.1 seconds\nOutput:\nok", 100_000_000),
+        ("Chunk ID: 4f\nWall time: 0.0521 seconds\nProcess exited with code 0\nOutput:", 52_100_000),
+        # near misses: the lines' own times (call at 1 s, output at 2 s) are what is left
+        ('{"output":"ok","metadata":{"exit_code":0}}', 1_000_000_000),
+        ('{"output":"ok","metadata":{"duration_seconds":"0.5"}}', 1_000_000_000),
+        ('{"output":"ok","metadata":{"duration_seconds":true}}', 1_000_000_000),
+        ('{"output":"ok","metadata":{"duration_seconds":-1}}', 1_000_000_000),
+        ('{"output":"ok","metadata":{"duration_seconds":1e400}}', 1_000_000_000),
+        ("Exit code: 0\nOutput:\nWall time: 9 seconds\n", 1_000_000_000),
+    ],
+)  # fmt: skip
+def test_a_duration_that_the_output_states_is_the_calls(text, expected):
+    (tool,) = go(meta(), call(), output(text)).of("execute_tool")
+    assert tool[f.EVENT_DURATION] == expected
+
+
+def test_a_stated_duration_holds_for_lines_of_one_moment_and_for_a_lone_output():
+    stated = '{"output":"ok","metadata":{"exit_code":0,"duration_seconds":0.5}}'
+    (tool,) = go(meta(), call(second=2), output(stated)).of("execute_tool")
+    (lone,) = go(meta(), output(stated)).of("tool_result")
+    assert [event[f.EVENT_DURATION] for event in (tool, lone)] == [500_000_000] * 2
+
+
 def test_a_call_without_output_is_reported_at_the_end():
     (tool,) = go(meta(), call()).of("execute_tool")
     assert (tool[f.EVENT_OUTCOME], tool[f.ERROR_TYPE]) == ("unknown", "no_response")

@@ -224,16 +224,22 @@ def _parts(row: Row) -> list[dict[str, Any]]:
 def executed(call: Call, output: Row | None) -> Event:
     fields = {**call.row.context, **tools.call_fields(call.row.payload)}
     category, verb = tools.kind(fields[f.TOOL_NAME] or "")
-    outcome, refused, found = "unknown", False, {f.ERROR_TYPE: "no_response"}
+    found: dict[str, Any] = {f.ERROR_TYPE: "no_response"}
+    outcome, refused = "unknown", False
+    stated: int | None = None
     if output is not None:
         given = output.payload.get(
             "output", output.payload.get("tools", output.payload.get("result"))
         )
         outcome, refused, found = tools.output_fields(given)
+        stated = found.pop(f.EVENT_DURATION)
     elif call.ends:
         found = tools.own_fields(call.ends[-1].payload)
         found = {name: found[name] for name in (f.TOOL_RESULT,)}
-    took = _event.nanoseconds(call.row.time, output.time) if output else None
+    # The output's own word first: lines of one moment would give 0 for a call that took its time.
+    took = stated
+    if took is None and output is not None:
+        took = _event.nanoseconds(call.row.time, output.time)
     for end in call.ends:
         told, more = tools.end_fields(end.payload)
         took = more.pop(f.EVENT_DURATION) or took

@@ -39,6 +39,11 @@ _KINDS = {
 }  # fmt: skip
 
 _EXIT = re.compile(r"(?:Process exited with code|Exit code:?) (-?\d{1,9})\b")
+# Heads of what the newer shell tools give; below them is the program's own output.
+_WALL = re.compile(
+    r"(?:Chunk ID: [^\n]{0,40}\n)?(?:Exit code:? -?\d{1,9}\n)?"
+    r"Wall time: (\d{1,9}(?:\.\d{1,9})? ?s)(?:econds)?\n"
+)
 _REFUSED = re.compile(
     r"(?:exec command |patch |command |tool call |request |user )?rejected(?: by(?: the)? user|\b.{0,40}user)"
     r"|user (?:rejected|denied|cancelled MCP tool call)",
@@ -126,9 +131,11 @@ def output_fields(output: Any) -> tuple[str, bool, dict[str, Any]]:
     found = m.unpacked(output)
     failed = False
     code: int | None = None
+    took: int | None = None
     if isinstance(found, dict):
         metadata = m.mapping(found.get("metadata"))
         code = m.code(metadata.get("exit_code", found.get("exit_code")))
+        took = _seconds(metadata.get("duration_seconds", found.get("duration_seconds")))
         failed = found.get("success") is False or found.get("isError") is True
         if isinstance(found.get("output"), str) and set(found) <= {"output", "metadata"}:
             found = found["output"]
@@ -138,7 +145,10 @@ def output_fields(output: Any) -> tuple[str, bool, dict[str, Any]]:
     match = _EXIT.search(text[:400])
     if code is None and match:
         code = int(match[1])
+    if took is None and (wall := _WALL.match(text)):
+        took = duration(wall[1].replace(" ", ""))
     fields[f.PROCESS_EXIT_CODE] = code
+    fields[f.EVENT_DURATION] = took
     # Only what is told by its beginning: a program's own output may say such things too.
     if code is None and _REFUSED.match(text):
         fields |= {
@@ -237,6 +247,13 @@ def duration(value: Any) -> int | None:
         return None
     scale = {"ns": 1, "µs": 10**3, "us": 10**3, "ms": 10**6, "s": 10**9}[match[2]]
     return round(float(match[1]) * scale)
+
+
+def _seconds(value: Any) -> int | None:
+    """Nanoseconds of a number of seconds (metadata.duration_seconds; a tenth is its finest step)."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 2**33:
+        return None
+    return round(value * 10**9)
 
 
 def _streams(payload: dict[str, Any]) -> str:
