@@ -206,6 +206,29 @@ def test_a_cancelled_request_fails_and_its_late_answer_is_kept() -> None:
     assert events[4][f.EVENT_REASON] == "late answer to a cancelled request"
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "\ufeffdata: {}\n\n",
+        "\ufeff: keep-alive\n\nevent: message\ndata: {}\n\n",
+        "\ufeff\r\nid: 7\r\ndata: {}\r\n\r\n",
+        "\ufeff{}",
+        "data: {}\n\n",
+    ],
+)
+def test_a_byte_order_mark_before_an_event_stream_is_passed_over(body: str) -> None:
+    """The request finds its answer, whether the body begins with a mark or not."""
+    answer = jsontext.dumps(response(1, {"content": []})).decode()
+    (event,) = events_of(
+        line("c2s", request(1), i=1),
+        jsontext.dumps(
+            {"dir": "s2c", "server": "s", "i": 1, "status": 200, "raw": body.replace("{}", answer)}
+        ),
+    )
+    assert event[f.EVENT_OUTCOME] == "success"
+    assert f.SOURCE_ERROR not in event
+
+
 @pytest.mark.parametrize("place", ["params", "result", "both"])
 def test_request_state_never_comes_out(place: str) -> None:
     """requestState may hold anything: its hash links the retry, its value is nowhere."""

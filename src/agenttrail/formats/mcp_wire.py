@@ -270,7 +270,8 @@ def _message(carrier: Carrier, line: Mapping[str, Any], stream: _Stream) -> list
 
 
 def _raw(carrier: Carrier, text: str, stream: _Stream) -> list[Event]:
-    if carrier.exchange is not None and _SSE.match(text.lstrip()):
+    # WHATWG HTML, 9.2.5: one leading BOM of an event stream is passed over.
+    if carrier.exchange is not None and _SSE.match(text.removeprefix("\ufeff").lstrip()):
         parts = [part for part in _sse(text) if part.strip()]
     else:
         parts = [text]
@@ -299,7 +300,10 @@ def _part(carrier: Carrier, text: str, stream: _Stream, *, number: str) -> list[
 def _sse(body: str) -> Iterable[str]:
     """The data of each event of an SSE body (WHATWG HTML, 9.2); comments are keep-alives."""
     data: list[str] = []
-    for line in [*body.replace("\r\n", "\n").replace("\r", "\n").split("\n"), ""]:
+    for line in [
+        *body.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n"),
+        "",
+    ]:
         if line.startswith("data:"):
             data.append(line[5:].removeprefix(" "))
         elif not line and data:
