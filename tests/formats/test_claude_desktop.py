@@ -32,6 +32,17 @@ def run(*lines: str | bytes, path: str | None = "mcp-server-box.log") -> list[se
         ("2025-03-12T17:53:14.656Z [info] [box] Message from client: {}", "box", "info"),
         ("2025-03-12T17:53:14.656Z [Box (Reference) 2.0] [warn] Message from client: {}", "Box (Reference) 2.0", "warn"),
         ("2025-03-12T17:53:14.656Z [error] [info] Message from client: {}", "error", "info"),
+        ("2026-01-08T10:19:20Z [box] [trace] Message from client: {}", "box", "trace"),
+        ("2026-01-08T10:19:20Z [a[0]] [info] Message from client: {}", "a[0]", "info"),
+        ("2026-01-08T10:19:20Z [info] [a[0]] Message from client: {}", "a[0]", "info"),
+        ("2026-01-08T10:19:20Z [we]ird] [warn] Message from client: {}", "we]ird", "warn"),
+        ("2026-01-08T10:19:20Z [debug] [we]ird] Message from client: {}", "we]ird", "debug"),
+        ("2026-01-08T10:19:20Z [a] b] [info] Message from client: {}", "a] b", "info"),
+        ("2026-01-08T10:19:20Z [info] [a] b] Message from client: {}", "a] b", "info"),
+        ("2026-01-08T10:19:20Z []] [info] Message from client: {}", "]", "info"),
+        ("2026-01-08T10:19:20Z [[x] [error] Message from client: {}", "[x", "error"),
+        ("2026-01-08T10:19:20Z [info] y] [warn] Message from client: {}", "info] y", "warn"),
+        ("2026-01-08T10:19:20Z [verbose] [x] [info] Message from client: {}", "x] [info", "verbose"),
         ("2026-01-08T10:19:20.559Z [info] Message from client: {}", "from-file", "info"),
         ("2026-01-08T10:19:20Z [box] [info] Message from client: {}  trailing words", "box", "info"),
     ],
@@ -56,6 +67,9 @@ def test_both_orders_of_level_and_server(line: str, server: str, level: str) -> 
         "2025-03-31T21:30:55.172892Z  INFO server: starting",
         "[2025-01-17T10:30:15.123Z] [INFO] [uptime:45s] starting",
         "2025-01-17T10:30:15.123Z [INFO] [uptime:45s] starting",
+        "2025-01-17T10:30:15.123Z [we]ird] [loud] Message from client: {}",
+        "2025-01-17T10:30:15.123Z [] [info]",
+        '2025-01-17T10:30:15.123Z [a] {"b": [1]} [info] none of the program',
         "2025-13-41T99:99:99Z [box] [info] no such time",
         "'C:\\Program' is not recognized as an internal or external command,",
         "}",
@@ -66,6 +80,27 @@ def test_whatever_is_no_line_of_the_program_is_stderr(line: str) -> None:
     assert event.fields[f.EVENT_ACTION] == "stderr"
     assert event.fields[f.MESSAGE] == line
     assert event.fields[f.MCP_SERVER_NAME] == "box"
+
+
+@pytest.mark.parametrize(
+    "line, server, text",
+    [
+        ("[info] [box] see [x] [error] there", "box", "see [x] [error] there"),
+        ("[box] [info] see [x] [error] there", "box", "see [x] [error] there"),
+        ("[info] [box] it said {} [x] Message from server: no", "box", "it said {} [x] Message from server: no"),
+        ("[a]b] [info] see [x] there", "a]b", "see [x] there"),
+        ("[info] [a]b] see [x] there", "a]b", "see [x] there"),
+        ("[info] [box]", "box", None),
+        ("[info] see [x] there", "from-file", "see [x] there"),
+    ],
+)  # fmt: skip
+def test_brackets_in_the_text_are_no_part_of_the_servers_name(
+    line: str, server: str, text: str | None
+) -> None:
+    (event,) = run(f"2026-01-08T10:19:20Z {line}", path="mcp-server-from-file.log")
+    assert event.fields[f.EVENT_ACTION] == "log"
+    assert event.fields[f.MCP_SERVER_NAME] == server
+    assert event.fields.get(f.MESSAGE) == text
 
 
 def test_a_block_belongs_to_the_line_that_opens_it() -> None:

@@ -35,11 +35,8 @@ from agenttrail.formats._mcp_carrier import Carrier, keep_raw
 from agenttrail.formats._mcp_dialog import Dialog
 from agenttrail.seams import Drop, Event, Record
 
-_LINE = re.compile(
-    r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z) \[([^\]]+)\](?: \[([^\]]+)\])?(?: (.*))?",
-    re.DOTALL,
-)
-_LEVELS = frozenset({"error", "warn", "warning", "info", "http", "verbose", "debug", "silly"})
+_LEVEL = r"\[(?P<level>error|warn|warning|info|http|verbose|debug|trace|silly)\]"
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z) (?=\[)")
 _MESSAGE = re.compile(r"Message from (client|server): (.*)", re.DOTALL)
 _TAILS = ("{ metadata: undefined }", "{ metadata: undefined } %o")
 _CUT = re.compile(r"\.\.\.\[\d+ chars truncated\]\.\.\.")
@@ -55,6 +52,21 @@ _PHRASES = re.compile(
     r"Message from (?:client|server): |Initializing server|Server started and connected|"
     r"(?:Server|Client) transport closed|Shutting down server|Using (?:MCP server command|built-in)|"
     r"(?:Attempting to connect|Connected) to MCP server|Server disconnected"
+)
+# A server may be called anything, brackets and words like [info] in its name; the level is one of a
+# few. So a plain name is looked for first, then one that ends where the program's own words begin,
+# then the shortest. No name with a brace, a quote or more than 100 characters: those are in payloads.
+_NAME = r"\[(?P<server>[^{}\"\r\n]{1,100}?)\]"
+_WORDS = rf"(?= (?:{_PHRASES.pattern}))"
+_HEADS = tuple(
+    re.compile(rf"{head}(?: (?P<text>.*))?\Z", re.DOTALL)
+    for head in (
+        rf"\[(?P<server>[^\]]+)\] {_LEVEL}",
+        rf"{_LEVEL} {_NAME}{_WORDS}",
+        rf"{_NAME} {_LEVEL}{_WORDS}",
+        rf"{_LEVEL}(?: {_NAME}(?= |\Z))?",
+        rf"{_NAME} {_LEVEL}",
+    )
 )
 _END_CHARS = 4_000  # where an id behind a gap is looked for
 _BLOCK_LINES = 500
@@ -135,34 +147,33 @@ class ClaudeDesktopFormat:
 def sniff(lines: Sequence[bytes], path: str | None) -> int:
     """0 (not this) to 100 (certainly): how much these lines look like Claude Desktop's."""
     named = path is not None and _FILE.fullmatch(path) is not None
-    matches = [match for line in lines if (match := _match(line)) is not None]
-    if any(_PHRASES.match(match[4] or "") for match in matches):
+    heads = [head for line in lines if (head := _head(line)) is not None]
+    if any(_PHRASES.match(text) for _, _, _, text in heads):
         return 97
-    if matches:
-        return 90 if named else 60 if any(match[3] for match in matches) else 20
+    if heads:
+        return 90 if named else 60 if any(server for _, _, server, _ in heads) else 20
     texts = [line for line in lines if line.strip()]
     return 45 if named and texts and not any(line.lstrip()[:1] in b"{[" for line in texts) else 0
 
 
-def _match(data: bytes) -> re.Match[str] | None:
-    match = _LINE.fullmatch(data.decode("utf-8", "replace").rstrip())
-    if match is None or not ({match[2], match[3]} & _LEVELS):
+def _head(data: bytes) -> tuple[str, str, str | None, str] | None:
+    """Time, level, server and text of a line of the program; None for any other line."""
+    line = data.decode("utf-8", "replace").rstrip()
+    begun = _TIME.match(line)
+    if begun is None:
         return None
-    return match
+    for head in _HEADS:
+        if match := head.match(line, begun.end()):
+            return begun[1], match["level"], match["server"], match["text"] or ""
+    return None
 
 
 def _entry(record: Record) -> _Entry | None:
-    match = _match(record.data)
-    time = _event.timestamp(match[1]) if match is not None else None
-    if match is None or time is None:
+    head = _head(record.data)
+    time = _event.timestamp(head[0]) if head is not None else None
+    if head is None or time is None:
         return None
-    text = match[4] or ""
-    if match[3] in _LEVELS:
-        server, level = match[2], match[3]
-    else:
-        level, server = match[2], match[3]
-        if level not in _LEVELS:
-            return None
+    _, level, server, text = head
     if not server and record.path is not None and (file := _FILE.fullmatch(record.path)):
         server = file[1]
     return _Entry(record, time, server or None, level, text)
