@@ -161,3 +161,19 @@ def test_kinds_are_chosen_by_name_and_unknown_ones_are_refused():
     assert masked.fields[f.TOOL_ARGUMENTS] == {"a": "id <UUID> of John Smith"}
     with pytest.raises(MaskError, match="no recogniser knows SHOE_SIZE"):
         PresidioOptions(entities=("SHOE_SIZE",)).build()
+
+
+@pytest.mark.parametrize(
+    "text, names",
+    [
+        ("ส่วนที่มีการระแวงกันว่าเชื้อไข้หวัดนกจะกลายพันธุ์ร่วมกับประเทศลาว", []),
+        ("ຂໍ້ມູນຂອງລູກຄ້າແມ່ນ 4711", []),
+        ("ข้อมูล116445262348ครับ", []),
+        ("ส่งให้ John Smith แล้ว", ["John Smith"]),
+    ],
+)
+def test_the_english_model_reads_no_script_that_it_does_not_know(detector, text, names):
+    """It takes any words of such a script for names; those in Latin letters among them are found."""
+    (found,) = detector.prose([text])
+    spacy = [x for x in found if x.recogniser == "SpacyRecognizer"]
+    assert [text[x.start : x.end] for x in spacy if x.entity != "DATE_TIME"] == names

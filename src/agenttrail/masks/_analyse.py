@@ -12,7 +12,7 @@ through the AnalyzerEngine itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from agenttrail.masks._context import LEMMA_PIPES, ContextWords
@@ -33,6 +33,7 @@ class Analyzer:
         *,
         threshold: float | None,
         recognisers: FastRecognisers,
+        reads: Callable[[str], str] | None = None,
     ) -> None:
         """Takes over an AnalyzerEngine.
 
@@ -41,6 +42,8 @@ class Analyzer:
             language: of its recognisers and model.
             threshold: 0 to 1; None is each recogniser's own, as `analyze` without one.
             recognisers: those of the registry for the language, in its order.
+            reads: what the model is given to find names in, in place of a text and as long as it;
+                None is the text.
         """
         from presidio_analyzer.context_aware_enhancers import LemmaContextAwareEnhancer
         from presidio_analyzer.nlp_engine import NlpArtifacts, SpacyNlpEngine
@@ -48,6 +51,7 @@ class Analyzer:
 
         self._analyzer = analyzer
         self._language = language
+        self._reads = reads
         self._threshold = threshold
         self._fast = recognisers
         self._all = recognisers.recognisers
@@ -107,14 +111,19 @@ class Analyzer:
         skipped = set(whole)
         short = [text for text in unique if text not in skipped]
         answers = {}
-        docs = self._nlp.pipe(short, batch_size=_BATCH, disable=LEMMA_PIPES)
+        read = short if self._reads is None else list(map(self._reads, short))
+        docs = self._nlp.pipe(read, batch_size=_BATCH, disable=LEMMA_PIPES)
         for text, doc in zip(short, docs, strict=True):
             parts = [*found[text], *self._named(doc), *self._plainly(text, self._no_words)]
             answers[text] = self._result(text, parts, None)
         for text, doc in zip(whole, self._nlp.pipe(whole, batch_size=_BATCH), strict=True):
             artifacts = self._nlp_engine._doc_to_nlp_artifact(doc, self._language)
             parts = [*found[text], *self._plainly(text, artifacts)]
-            parts += self._entities_of(artifacts.entities, artifacts.scores)
+            read_as = text if self._reads is None else self._reads(text)
+            if read_as == text:
+                parts += self._entities_of(artifacts.entities, artifacts.scores)
+            else:
+                parts += self._named(self._nlp(read_as, disable=LEMMA_PIPES))
             answers[text] = self._result(text, parts, artifacts)
         return [answers[text] for text in texts]
 

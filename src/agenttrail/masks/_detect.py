@@ -34,6 +34,7 @@ from typing import Any, Literal
 from agenttrail.errors import MaskError
 from agenttrail.masks._findings import Finding
 from agenttrail.masks._model import load
+from agenttrail.masks._readings import without_unspaced
 from agenttrail.recognizers import all_recognizers
 
 # spaCy's cost and Presidio's phone matcher (which gives up after 65,535 tries) want bounded texts.
@@ -133,6 +134,8 @@ class PresidioDetector:
             recognisers=FastRecognisers(
                 registry.recognizers, bare_phones=profile != "fast", is_exact=self._is_stock
             ),
+            # The English model takes any Thai, Lao or Japanese words for names.
+            reads=None if self._is_stock else without_unspaced,
         )
 
     def prose(self, texts: Sequence[str]) -> Iterator[tuple[Finding, ...]]:

@@ -48,6 +48,9 @@ _UNSPACED = (
     (0xFF65, 0xFFEF),  # half-width kana
     (0x20000, 0x3FFFF),
 )
+_UNSPACED_CHARACTER = re.compile(
+    f"[{''.join(f'{chr(first)}-{chr(last)}' for first, last in _UNSPACED)}]"
+)
 _DASHES = frozenset("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u30fc\uff70\ufe63")
 
 
@@ -93,6 +96,11 @@ def readings(text: str) -> Iterator[Reading]:
         folded = _fold(decoded)
         if folded.text != decoded.text:
             yield folded
+
+
+def without_unspaced(text: str) -> str:
+    """The text with a space for each character of a script written without spaces; same length."""
+    return text if text.isascii() else _UNSPACED_CHARACTER.sub(" ", text)
 
 
 def plainest(text: str) -> str:
