@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 
 import pytest
 
@@ -45,6 +46,24 @@ def test_nothing_is_asked_of_the_network_or_written(monkeypatch, tmp_path):
     for recogniser in recognizers.all_recognizers():
         recogniser.analyze("คุณสมชาย 山田さん", recogniser.supported_entities)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_without_the_extras_titles_labels_and_patterns_still_work(monkeypatch):
+    from agenttrail.recognizers import thai_names
+
+    for package in ("pythainlp", "sudachipy"):
+        monkeypatch.setitem(sys.modules, package, None)
+    thai_names._names.cache_clear()
+    try:
+        text = "นายสมชาย ใจดี กล่าวว่า คุณสมศรี 山田太郎様 氏名: 山田 花子 090-1234-5678"
+        found = {
+            text[x.start : x.end]
+            for recogniser in recognizers.all_recognizers("th", "ja")
+            for x in recogniser.analyze(text, recogniser.supported_entities)
+        }
+        assert {"สมชาย ใจดี", "สมศรี", "山田太郎", "山田 花子", "090-1234-5678"} <= found
+    finally:
+        thai_names._names.cache_clear()
 
 
 @pytest.mark.parametrize(

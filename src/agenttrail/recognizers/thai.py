@@ -244,11 +244,12 @@ PROVINCES = [
 _PROVINCE = "|".join(sorted(PROVINCES, key=len, reverse=True))
 _NEAR = "หมู่(?:บ้าน|ที่)?|ซอย|ตรอก|ถนน"
 _FAR = "แขวง|ตำบล|เขต|อำเภอ|จังหวัด"
-_SHORT = r"ม\.|ซ\.|ถ\.|ต\.|อ\.|จ\."
+_SHORT = r"ม\.(?=\s?\d)|ซ\.|ถ\.|ต\.|อ\.|จ\."
 _WORDS = f"(?:{_NEAR}|{_FAR}|{_SHORT})"
-_NAME = rf"(?:(?!{_WORDS})[{LETTER}\d.]){{2,30}}"
+_NAME = rf"(?:(?!{_WORDS})[{LETTER}\d]){{2,30}}"
 _PART = rf"(?:{_WORDS}\s?(?:\d{{1,3}}(?![{LETTER}\d])|{_NAME}(?:\s\d{{1,3}}(?!\d))?))"
-_FIRST = rf"(?:(?:{_NEAR}|{_FAR})|(?<![{LETTER}.])(?:{_SHORT}))\s?(?:\d{{1,3}}(?![{LETTER}\d])|{_NAME}(?:\s\d{{1,3}}(?!\d))?)"
+# 3 เขต, 29 จังหวัด count districts and provinces.
+_FIRST = rf"(?:(?<!\s\d\s)(?<!\s\d\d\s)(?:{_NEAR}|{_FAR})|(?<![{LETTER}.])(?:{_SHORT}))\s?(?:\d{{1,3}}(?![{LETTER}\d])|{_NAME}(?:\s\d{{1,3}}(?!\d))?)"
 _REST = rf"(?:[\s,]{{0,3}}(?:{_PART}|{_PROVINCE}|กทม\.?))"
 _HOUSE = r"(?<![A-Za-z\d_./:-])(?:(?:บ้าน)?เลขที่\s?)?\d{1,4}(?:/\d{1,4})?\s{1,2}"
 _POSTCODE = r"(?:\s{0,2}\d{5}(?!\d))?"
@@ -265,7 +266,7 @@ class ThaiAddressRecognizer(ScriptPatternClass):
     SOURCE_PATTERNS = (
         (
             "Thai house and street",
-            rf"{_HOUSE}(?:{_NEAR}|(?<![{LETTER}.])(?:ม\.|ซ\.|ถ\.))\s?(?:\d{{1,3}}(?![{LETTER}\d])|{_NAME})"
+            rf"{_HOUSE}(?:{_NEAR}|(?<![{LETTER}.])(?:ม\.(?=\s?\d)|ซ\.|ถ\.))\s?(?:\d{{1,3}}(?![{LETTER}\d])|{_NAME})"
             rf"{_REST}{{0,8}}{_POSTCODE}",
             0.8,
         ),
