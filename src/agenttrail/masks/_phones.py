@@ -92,6 +92,12 @@ class Phones:
     def patterns(self) -> tuple[str, str]:
         """What hits every text with a number: for ASCII texts and for others; both relaxed."""
         more = self._least - 1
+        if not self._bare:
+            return tuple(  # type: ignore[return-value]
+                rf"[+]{gap}{{0,4}}[0-9](?:{gap}{{0,4}}[0-9]){{{more},}}"
+                rf"|(?:^|[^A-Za-z0-9%$])[xX]*[0-9]{{1,20}}{gap}{{1,4}}[0-9](?:{gap}{{0,4}}[0-9]){{{more - 6 if more > 6 else 1},}}(?:\b|[_xX])"
+                for gap in (_PUNCTUATION, rf"(?:{_PUNCTUATION}|[\x80-\xff]+)")
+            )
         # A hit ends inside its text: behind the last digit only what is no letter but x may stand.
         tail = r"(?:\b|[_xX])|[0-9][^0-9A-Za-z]*(?:[eE]?[xX][tT]|[iI][nN][tT]|[aA][nN][eE][xX][oO])"
         return tuple(  # type: ignore[return-value]
@@ -204,8 +210,10 @@ class Phones:
 
     def _group(self, text: str, group: str, at: int) -> _Group | None:
         """What PhoneNumberMatcher._parse_and_verify asks before it parses, cheapest first."""
+        if len(group) < self._least:
+            return None
         if group.isdecimal() and group.isascii():
-            if not self._bare or len(group) < self._least:
+            if not self._bare:
                 return None
             digits: str | None = group
         elif not _ONLY_PARSING_TELLS(group):

@@ -64,6 +64,8 @@ class Reader:
         self._cache_chars = cache_chars
         self._asked: dict[tuple[str, Mode], None] = {}
         self._rules = Prefilter([Source(p, 0) for p, _ in RULES] + [Source(p, 0) for p in TRIGGERS])
+        # How often the answer was not known.
+        self.missed = 0
         # Texts that stay as they are under any key, and the characters that they count for.
         self.unchanged: dict[str, int] = {}
 
@@ -80,6 +82,7 @@ class Reader:
             mode = "prose"
         answer = self._known.get((text, mode))
         if answer is None:
+            self.missed += 1
             self._asked[text, mode] = None
         else:
             self._known.move_to_end((text, mode))

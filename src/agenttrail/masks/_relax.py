@@ -136,7 +136,7 @@ class _Relaxer:
                 if demanded:
                     group = [(c.SUBPATTERN, (None, 0, 0, demanded))]
                     return [*group, *rest] if end == 0 else [*rest, *group]
-        if self._ascii and rest and self._is_word(rest[end]):
+        if self._ascii and rest and self._is_word(rest[end], end):
             for op, av in looks:
                 if op is c.ASSERT_NOT and av[0] == outwards:
                     allowed = _WORD - self._forbidden(av[1])
@@ -148,17 +148,19 @@ class _Relaxer:
             return [*boundary, *rest] if end == 0 else [*rest, *boundary]
         return self._shorten(rest, end)
 
-    def _is_word(self, item: _Item) -> bool:
-        """True where every character that the item can end or begin with is a word character."""
+    def _is_word(self, item: _Item, end: int) -> bool:
+        """True where every character that the item can begin (0) or end (-1) with is of a word."""
         op, av = item
         if op is c.LITERAL:
             return av in _WORD
         if op is c.IN:
             return self._members(av) <= _WORD
         if op in _REPEATS:
-            return av[0] > 0 and len(av[2]) == 1 and self._is_word(av[2][0])
+            return av[0] > 0 and len(av[2]) > 0 and self._is_word(av[2][end], end)
         if op is c.SUBPATTERN:
-            return not av[1] and not av[2] and len(av[3]) == 1 and self._is_word(av[3][0])
+            return not av[1] and not av[2] and len(av[3]) > 0 and self._is_word(av[3][end], end)
+        if op is c.BRANCH:
+            return all(branch and self._is_word(branch[end], end) for branch in av[1])
         return False
 
     def _forbidden(self, items: Sequence[_Item]) -> set[int]:

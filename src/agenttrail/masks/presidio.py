@@ -363,10 +363,18 @@ class PresidioMask:
 
     def _settled(self, events: Sequence[Event]) -> list[tuple[dict[str, Any], Walk]]:
         """Walks the events until nothing in them is unknown to the reader."""
-        while True:
-            walked = [self._walk(event.fields) for event in events]
-            if not self._reader.learn():
-                return walked
+        walked: dict[int, tuple[dict[str, Any], Walk]] = {}
+        unsettled = list(range(len(events)))
+        while unsettled:
+            missed = []
+            for place in unsettled:
+                before = self._reader.missed
+                walked[place] = self._walk(events[place].fields)
+                if self._reader.missed != before:
+                    missed.append(place)
+            self._reader.learn()
+            unsettled = missed
+        return [walked[place] for place in range(len(events))]
 
     def _walk(self, fields: Mapping[str, Any]) -> tuple[dict[str, Any], Walk]:
         walk = Walk(
