@@ -29,6 +29,7 @@ from agenttrail.masks import MaskOptions
 from agenttrail.masks.presidio import PresidioOptions
 from agenttrail.sinks import SinkOptions
 from agenttrail.sources import SourceOptions
+from agenttrail.sources.file import FileOptions
 
 STAGES: dict[str, Any] = {
     "source": SourceOptions,
@@ -95,6 +96,29 @@ class PipelineOptions:
         checkpoints = [c for s in self.sources if (c := getattr(s, "checkpoint", None))]
         if len(set(checkpoints)) < len(checkpoints):
             raise OptionError("sources", "two sources share one checkpoint file")
+        self._check_files()
+
+    def _check_files(self) -> None:
+        """Nothing is written twice, and nothing that is written is read again."""
+        places: dict[str, int] = {}
+        for number, sink in enumerate(self.sinks):
+            for path in getattr(sink, "writes", tuple)():
+                other = places.setdefault(os.path.realpath(path), number)
+                if other != number:
+                    raise OptionError("sinks", f"sinks[{other}] and sinks[{number}] write {path}")
+        kept = (self.delivery.dead_letter, self.delivery.quarantine)
+        for number, source in enumerate(self.sources):
+            if not isinstance(source, FileOptions):
+                continue
+            # What is kept aside is read again only by a source that goes on looking.
+            aside = [path for path in kept if path is not None and source.follow]
+            for option, paths in (("sinks", list(places)), ("delivery", aside)):
+                for path in paths:
+                    if source.reads(path):
+                        raise OptionError(
+                            option, f"{os.path.relpath(path)} is what sources[{number}] reads",
+                            hint="write it elsewhere, or name it under the source's exclude",
+                        )  # fmt: skip
 
 
 def members(union: Any) -> dict[str, type[Any]]:

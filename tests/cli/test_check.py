@@ -38,6 +38,29 @@ def test_parts_that_cannot_be_used_are_all_named(tmp_path: Path) -> None:
     assert "try: " in done.err
 
 
+@pytest.mark.parametrize(
+    "sink",
+    ["{type: elasticsearch, url: 'http://x bad'}",
+     "{type: elasticsearch, url: 'http://127.0.0.1:9', api_key: 'กุญแจ'}",
+     "{type: otlp, endpoint: 'http://127.0.0.1:9', headers: {'bad name': x}}"],
+)  # fmt: skip
+def test_what_a_library_says_to_a_wrong_option_is_no_internal_error(
+    tmp_path: Path, sink: str
+) -> None:
+    """A problem of that sink, with a hint; never a traceback, never the key."""
+    (tmp_path / "p.yaml").write_text(f"sources: [stdin]\nsinks: [{sink}]\n")
+    done = agenttrail(tmp_path, "check", "p.yaml")
+    assert done.code in (1, 2)
+    assert "internal error" not in done.err
+    assert "กุญแจ" not in done.err
+
+
+def test_a_taps_pipeline_can_be_checked(tmp_path: Path) -> None:
+    """Its source runs only when a client starts it."""
+    (tmp_path / "p.yaml").write_text("sources: [tap]\nsinks: [{type: jsonl, path: o.jsonl}]\n")
+    assert agenttrail(tmp_path, "check", "p.yaml").code == 0
+
+
 def test_a_wrong_file_is_told_with_lines(tmp_path: Path) -> None:
     """Exit code 2, all problems."""
     (tmp_path / "p.yaml").write_text("sources: [fil]\nsinks: [{type: jsonl}]\n")

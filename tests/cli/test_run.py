@@ -164,6 +164,8 @@ def test_a_wrong_format_cannot_be_missed(tmp_path: Path) -> None:
         (["-i", "x", "-f", "mcp"], "no format is called 'mcp'"),
         (["-c", "no.yaml"], "no.yaml: cannot be read"),
         (["-c", "no.yaml", "-i", "x"], "--input has no effect with --config"),
+        (["-i", "x", "-o", "./x"], "is what sources[0] reads"),
+        (["-i", ".", "-o", "out.jsonl"], "is what sources[0] reads"),
         (["-i", "x", "--json"], "would both go to standard output"),
         (["-i", "x", "-o", "/dev/null/x"], "cannot be made"),
         (["-i", "x", "--elasticsearch", "nonsense"], "must be http://HOST:PORT"),

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from agenttrail import config
 from agenttrail import fields as f
 from agenttrail.config import PipelineOptions
+from agenttrail.errors import AgenttrailError
 from agenttrail.formats.auto import AutoOptions
 from agenttrail.formats.mcp_wire import McpWireOptions
 from agenttrail.runner import Counts, Outcome, Runner, Settings
@@ -151,13 +152,30 @@ def build_sinks(options: PipelineOptions) -> dict[str, Sink]:
     """
     sinks: dict[str, Sink] = {}
     for number, sink_options in enumerate(options.sinks):
-        sink: Sink = sink_options.build()
+        sink: Sink = attempt("sink", sink_options.type, sink_options.build)
         sinks[f"{sink_options.type}[{number}]" if len(options.sinks) > 1 else sink_options.type] = (
             sink
         )
-    for sink in sinks.values():
-        sink.check()
+    for name, sink in sinks.items():
+        attempt("sink", name.split("[")[0], sink.check)
     return sinks
+
+
+def attempt(stage: str, name: str, action: Callable[[], Any]) -> Any:
+    """What `action` gives; whatever a library below says to a wrong option becomes an error of ours.
+
+    Raises:
+        AgenttrailError: its message names the component and the class of the error alone.
+    """
+    try:
+        return action()
+    except AgenttrailError:
+        raise
+    except Exception as error:  # noqa: BLE001  any library's
+        raise AgenttrailError(
+            f"{stage} {name}: cannot be set up with these options ({type(error).__name__})",
+            hint=f"agenttrail explain {name}",
+        ) from None
 
 
 def run_pipeline(
@@ -176,9 +194,9 @@ def run_pipeline(
         sinks = build_sinks(options)
         for sink in sinks.values():
             stack.callback(sink.close)
-        mask = options.mask.build()
+        mask = attempt("mask", options.mask.type, options.mask.build)
         if source is None:
-            built: list[Source] = [o.build() for o in options.sources]
+            built: list[Source] = [attempt("source", o.type, o.build) for o in options.sources]
             if len(built) == 1:
                 source = built[0]
             else:
@@ -225,7 +243,9 @@ def run_pipeline(
         _print_summary(outcome, tally, options, seconds)
     if outcome.failure is not None:
         raise outcome.failure
-    return 1 if outcome.failed else 0
+    # What a sink will never take and what could not be masked is kept, but it is not delivered.
+    short = outcome.counts.events_rejected.total() + outcome.counts.events_quarantined
+    return 1 if outcome.failed or short else 0
 
 
 def describe(

@@ -25,6 +25,8 @@ def add(verbs: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """0 where the pipeline could run, 1 where a part cannot be used, 2 for a wrong file."""
     from agenttrail import config
+    from agenttrail.cli._run import attempt
+    from agenttrail.sources.tap import TapOptions
 
     options = config.load(arguments.config)
     parts: list[tuple[str, Any]] = [
@@ -37,10 +39,14 @@ def run(arguments: argparse.Namespace) -> int:
     results: list[dict[str, Any]] = []
     for name, part in parts:
         result: dict[str, Any] = {"part": name, "ok": True}
+        stage = name.split()[0]
+        if isinstance(part, TapOptions):  # nothing to build until a client has started it
+            results.append(result)
+            continue
         try:
-            built = part.build()
-            if name.startswith("sink"):
-                built.check()
+            built = attempt(stage, part.type, part.build)
+            if stage == "sink":
+                attempt(stage, part.type, built.check)
                 built.close()
         except AgenttrailError as error:
             result |= {"ok": False, "problem": error.message, "try": error.hint}
