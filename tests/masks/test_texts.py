@@ -62,6 +62,7 @@ def test_personal_data_becomes_its_kind(text, value, expected):
         "order 202618697764 is late",  # its check digit would do for a My Number
         "注文番号: 202618697764",
         "หมายเลข 202618697764 ครับ",  # twelve digits, as no Thai number has
+        "0655346195172",  # 13 digits: longer than a national phone number
         "(matrix [0.976580], 0.162971)",
         "f5205a8d-0538-4748-ae0d-2da241080ab1x",
         "password = var.db_password",

@@ -253,5 +253,7 @@ def _is_machine_number(text: str, finding: Finding, found: str, mode: Mode) -> b
     return (
         _EPOCH.fullmatch(found) is not None
         or len(found) < 8
+        # A national number has at most 12 digits with its 0; behind 00 stands an international one.
+        or (len(found) > 12 and not found.startswith("00"))
         or (mode == "token" and found[0] != "0")
     )
