@@ -1,11 +1,13 @@
 """`agenttrail mask-test`: what the mask does on a user's own lines."""
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.cli._run import agenttrail
+from tests.cli._run import BINARY, agenttrail
 
 TEXT = "Mail bob@example.com, order 4711"
 SAMPLES = [
@@ -61,6 +63,22 @@ def test_json_holds_both(folder: Path) -> None:
         "kind": "IP_ADDRESS", "shape": "99.9.9.9", "path": "from", "findings": 3,
     }  # fmt: skip
     assert "bob" not in done.out
+
+
+def test_values_are_shown_on_a_terminal_where_they_are_asked_for(folder: Path) -> None:
+    """So that false positives can be named."""
+    master, slave = os.openpty()
+    with subprocess.Popen(
+        [BINARY, "mask-test", "agent.log", "--show-values"],
+        cwd=folder, stdin=subprocess.DEVNULL, stdout=slave, stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        os.close(slave)
+        shown = b""
+        while b"10.0.0.2" not in shown:
+            shown += os.read(master, 4096)
+        os.close(master)
+    assert process.returncode == 0
+    assert b"3 EMAIL_ADDRESS 'bob@example.com'" in shown
 
 
 @pytest.mark.parametrize(

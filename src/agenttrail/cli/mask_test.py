@@ -29,7 +29,7 @@ def add(verbs: Any) -> None:
     parser = verbs.add_parser(
         "mask-test",
         help="precision and recall on labelled lines, the most frequent findings on others",
-        description="Reads labelled samples (JSON Lines of text and spans, or presidio-evaluator's) and prints precision and recall by kind and language, and how much of the personal and of the other text is masked. Of lines without labels it lists the most frequent findings. Labels of dates, sums, ages, organisations and host names count by kind alone.",
+        description='Reads labelled samples, a JSON object each: {"text": TEXT, "spans": [{"start": 0, "end": 4, "label": "PERSON"}]}, or {"full_text", "spans"} of presidio-evaluator, or {"record": JSON, "spans": [{"path": "a.0", …}]} with places inside a record. Prints precision and recall by kind and language, and how much of the personal and of the other text is masked. Of lines without labels it lists the most frequent findings. Labels of dates, sums, ages, organisations and host names count by kind alone.',
     )
     parser.add_argument("samples", metavar="SAMPLES", help="file; - is standard input")
     parser.add_argument("-c", "--config", metavar="FILE", help="use the mask of this pipeline")
