@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from agenttrail import fields as f
+from agenttrail.formats import _data_uri
 from agenttrail.seams import Event, Record
 
 
@@ -45,6 +46,8 @@ def make(
         type: ECS types.
         outcome: ECS event.outcome.
 
+    Base64 in `data:` URIs does not come out, in whatever field; see `_data_uri`.
+
     The id is a hash over the first and the last origin's digest and `part`, so a request that found
     its answer later has another id than the same request reported as unanswered.
     """
@@ -70,6 +73,8 @@ def make(
     if any(origin.truncated for origin in origins):
         filled[f.SOURCE_TRUNCATED] = True
     filled.update((name, value) for name, value in fields.items() if value is not None)
+    if any(_data_uri.possible(origin.data) for origin in origins):
+        filled = _data_uri.without_content(filled)
     return Event(filled, origins)
 
 
