@@ -74,7 +74,13 @@ def call(answer: dict[str, Any], method: str = "tools/call", **params: Any) -> d
         ({"result": {"resultType": "complete", "content": []}}, "success", None),
         ({"result": {"resultType": "input_required", "requestState": "x"}}, "unknown", None),
         ({"result": {"resultType": "input_required", "isError": True}}, "failure", "tool_error"),
-        ({"result": {"resultType": "something_new", "content": []}}, "success", None),
+        ({"result": {"resultType": "something_new", "content": []}}, "unknown", None),
+        ({"result": {"resultType": "Complete", "content": []}}, "unknown", None),
+        ({"result": {"resultType": "", "content": []}}, "unknown", None),
+        ({"result": {"resultType": 1, "content": []}}, "unknown", None),
+        ({"result": {"resultType": "something_new", "isError": True}}, "failure", "tool_error"),
+        # near miss: an absent value that was written out
+        ({"result": {"resultType": None, "content": []}}, "success", None),
         ({"result": {"resultType": "task", "taskId": "t", "status": "working"}}, "unknown", None),
         ({"result": {"task": {"taskId": "t", "status": "working"}}}, "unknown", None),
         ({"result": {"task": {"taskId": "t", "status": "input_required"}}}, "unknown", None),
@@ -83,7 +89,7 @@ def call(answer: dict[str, Any], method: str = "tools/call", **params: Any) -> d
         ({"result": {"task": {"taskId": "t", "status": "cancelled"}}}, "failure", "cancelled"),
         # near miss: a status without a task is the tool's own word
         ({"result": {"status": "working", "content": []}}, "success", None),
-        ({"result": None}, "success", None),
+        ({"result": None}, "unknown", None),
         ({"result": "text"}, "success", None),
         ({"result": []}, "success", None),
         ({"result": False}, "success", None),
@@ -94,7 +100,15 @@ def test_success_rule(answer: dict[str, Any], outcome: str, error_type: str | No
     event = call(answer)
     assert event[f.EVENT_OUTCOME] == outcome
     assert event.get(f.ERROR_TYPE) == error_type
-    assert (f.TOOL_RESULT in event) == (outcome == "success" and answer["result"] is not None)
+    assert (f.TOOL_RESULT in event) == (outcome == "success")
+
+
+@pytest.mark.parametrize("method", ["ping", "tools/list", "completion/complete"])
+def test_a_null_result_of_any_method_is_no_success(method: str) -> None:
+    event = call({"result": None}, method)
+    assert event[f.EVENT_OUTCOME] == "unknown"
+    assert event[f.EVENT_REASON] == "The result is null."
+    assert f.ERROR_TYPE not in event
 
 
 @pytest.mark.parametrize(
@@ -263,6 +277,23 @@ def test_base64_is_replaced_by_what_it_was() -> None:
     assert given[1]["data"]["bytes"] == 11
     assert given[2]["resource"]["blob"] == described
     assert given[3]["data"] == "AAECAw=="
+
+
+def test_icons_keep_the_hash_and_size_of_their_content_only() -> None:
+    """In lists of tools, in names of servers, in arguments: wherever a data: URI stands."""
+    icon = "data:image/png;base64,AAECAw=="
+    listed = {"tools": [{"name": "t", "icons": [{"src": icon, "mimeType": "image/png"}]}]}
+    first, second = events_of(
+        line("c2s", request(1, "tools/list")),
+        line("s2c", response(1, listed)),
+        line("c2s", request(2, arguments={"logo": icon}, _meta={"x": [icon]})),
+        line("s2c", response(2, {"content": [{"type": "text", "text": icon}]})),
+    )
+    put = "data:image/png;sha256=054edec1d0211f62;bytes=4"
+    assert first[f.MCP_RESULT]["tools"][0]["icons"] == [{"src": put, "mimeType": "image/png"}]
+    assert second[f.TOOL_ARGUMENTS] == {"logo": put}
+    assert second[f.TOOL_RESULT]["content"][0]["text"] == put
+    assert second[f.MCP_META] == {"x": [put]}
 
 
 @pytest.mark.parametrize(

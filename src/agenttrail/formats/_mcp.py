@@ -56,6 +56,8 @@ _RESULT_KEYS = {
     "prompts/get": ("messages",),
     "completion/complete": ("completion",),
 }
+# MCP 2026-07-28, Basic, and the tasks extension (SEP-2663); None is a result that names none.
+_RESULT_TYPES = frozenset({None, "complete", "input_required", "task"})
 _PENDING = frozenset({"working", "input_required"})
 
 
@@ -294,7 +296,12 @@ def of_response(method: str | None, message: Mapping[str, Any], *, cut: bool) ->
 
     Cases: an error is a failure of that code; a result with isError true a failure `tool_error`;
     input asked for or a task under way is pending (unknown); a task that was cancelled or failed is
-    a failure; a tool's result that was cut before it said isError is unknown; all else a success.
+    a failure; a tool's result that was cut before it said isError is unknown; so are, without an
+    error.type, a null result and a resultType not known here; all else a success.
+    Why unknown: MCP has no method with a null result and calls an unrecognised resultType invalid
+    (2026-07-28, Basic; absent means complete). Neither says that the call failed, and taken for a
+    success it would hide, say, an extension's "refused". A null resultType counts as absent: it is
+    how many serialisers write that.
 
     Args:
         method: of the request, or None where no request is known.
@@ -309,10 +316,11 @@ def of_response(method: str | None, message: Mapping[str, Any], *, cut: bool) ->
             fields[f.MCP_RESULT] = {**both, **fields.get(f.MCP_RESULT, {})}
         return fields
     result = message.get("result")
+    if result is None:
+        return {f.EVENT_OUTCOME: "unknown", f.EVENT_REASON: "The result is null."}
     fields = {f.EVENT_OUTCOME: "success"}
     if not isinstance(result, dict):
-        if result is not None:
-            fields[f.TOOL_RESULT if method == "tools/call" else f.MCP_RESULT] = {"value": result}
+        fields[f.TOOL_RESULT if method == "tools/call" else f.MCP_RESULT] = {"value": result}
         return fields
     size = len(jsontext.dumps(result)) if method == "tools/call" else None
     rest = dict(result)
@@ -348,6 +356,9 @@ def _judge(method: str | None, rest: dict[str, Any], *, cut: bool) -> dict[str, 
         fields[f.EVENT_OUTCOME] = outcome
     elif result_type == "input_required" or outcome == "unknown":
         fields[f.EVENT_OUTCOME] = "unknown"
+    elif rest.get("resultType") is not None or result_type not in _RESULT_TYPES:
+        fields[f.EVENT_OUTCOME] = "unknown"
+        fields[f.EVENT_REASON] = "The result is of an unknown resultType."
     elif cut and method in (None, "tools/call") and "isError" not in rest:
         fields[f.EVENT_OUTCOME] = "unknown"
         fields[f.EVENT_REASON] = "The response was cut before it said how the call ended."
