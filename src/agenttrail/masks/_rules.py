@@ -132,9 +132,47 @@ _CARD_TEXT = re.compile(
 @lru_cache(4096)
 def kind_of(key: str) -> str | None:
     """The kind of whatever stands under this key, or None where the key says nothing."""
-    if len(key) > 40:
+    if len(key) > 100:
         return None
-    return _BY_KEY.get(_NOT_IN_KEY.sub("", key.lower()))
+    bare = _NOT_IN_KEY.sub("", key.lower())
+    kind = _BY_KEY.get(bare)
+    return "SECRET" if kind is None and _is_secret(bare) else kind
+
+
+# What ends in one of these is a secret (DB_PASSWORD, newPassword, X-Goog-Api-Key) ...
+_SECRET_END = re.compile(
+    r"(?:password|passwd|passphrase|passcode|passwort|secret|apikey|accesskey|secretkey|privatekey"
+    r"|signingkey|encryptionkey|masterkey|sharedkey|accountkey|credential)s?\Z"
+    r"|(?:access|auth|refresh|api|bearer|session|id|security|personal|oauth)tokens?\Z"
+    r"|token\Z|(?:db|user|admin|smtp|ftp|mysql|postgres|pg|new|old|my|root)pwd\Z|authorization\Z"
+)
+# ... but for tokens of language models and of pages, and what people name after secrets.
+_NO_SECRET = re.compile(
+    r"(?:max|min|num|total|count|input|output|prompt|completion|cached?|reasoning|thinking|next|page"
+    r"|continuation|sync|start|end|stop|eos|bos|sep|cls|mask|pad|unk|special|last|first|prev|previous"
+    r"|per|each|progress|cancel|cancellation|resume|snapshot|idempotency|client|sub|current)token\Z"
+)
+
+
+def _is_secret(bare: str) -> bool:
+    return _SECRET_END.search(bare) is not None and _NO_SECRET.search(bare) is None
+
+
+@lru_cache(4096)
+def holds_secrets(key: str) -> bool:
+    """True for a key below which every string and number is a part of a secret.
+
+    A token or a signature may be an object with a meaning (a word of a text, a function's).
+    """
+    if kind_of(key) != "SECRET":
+        return False
+    return _NOT_IN_KEY.sub("", key.lower()) not in ("token", "signature", "baggage", "requeststate")
+
+
+def is_count(value: int | float, key: str) -> bool:
+    """True for a number under a key of secrets that is no secret: how many tokens, cookies, keys."""
+    bare = _NOT_IN_KEY.sub("", key.lower())
+    return abs(value) < 100_000 and re.search(r"pass(?:word|wd|phrase|code)s?\Z", bare) is None
 
 
 def rule_findings(text: str, rules: Iterable[int] | None = None) -> Iterator[Finding]:

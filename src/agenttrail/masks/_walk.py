@@ -22,7 +22,7 @@ from agenttrail import jsontext
 from agenttrail.masks._findings import Finding, render
 from agenttrail.masks._operators import Keep, Operator, Operators
 from agenttrail.masks._reader import Mode, Reader
-from agenttrail.masks._rules import is_time, kind_of, number_kind
+from agenttrail.masks._rules import holds_secrets, is_count, is_time, kind_of, number_kind
 
 # Nesting that is kept as objects; deeper values become JSON in a string: Elasticsearch refuses a
 # document whose flattened field is nested deeper than its depth_limit.
@@ -66,6 +66,12 @@ _SCHEMA_KEYS = frozenset(
         "reason",
     ]
 )
+_NAME_KEYS = frozenset(["name", "key", "field", "header", "parameter", "variable", "option"])
+_VALUE_KEYS = frozenset(["value", "val", "values"])
+# JSON Schema 2020-12: what says that an object describes a value, and what in it holds values.
+_SCHEMA_TYPES = frozenset(["string", "number", "integer", "boolean", "object", "array", "null"])
+_SCHEMA_VALUES = frozenset(["default", "const", "enum", "example", "examples"])
+_IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z_]{0,40}")
 _PLAIN_KEY = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]{0,40}")
 _WORDS = re.compile(r"[A-Za-z]{1,64}(?:[_./:$-]{1,2}[A-Za-z]{1,64}){1,7}")
 _SEPARATOR = re.compile(r"[_./:$-]")
@@ -102,6 +108,8 @@ class Walk:
         self._max_text_chars = max_text_chars
         self._chars_left = max_event_chars
         self._embedded = 0
+        # True below a key that speaks of a secret: every string and number there is a part of it.
+        self._in_secret = False
         # Masked by kind, kept by kind, and both by operator.
         self.counts: Counter[str] = Counter()
         self.kept: Counter[str] = Counter()
@@ -135,11 +143,17 @@ class Walk:
             return self._number(value, key)
         if level > MAX_LEVELS and not self._embedded:
             return self._as_text(value, key, level)
-        if isinstance(value, dict):
-            return self._object(value, level)
-        if isinstance(value, (list, tuple)):
+        if not isinstance(value, (dict, list, tuple)):
+            raise TypeError("not a JSON value")
+        outer = self._in_secret
+        is_schema = isinstance(value, dict) and _is_schema(value)
+        self._in_secret = outer or (holds_secrets(key) and not is_schema)
+        try:
+            if isinstance(value, dict):
+                return self._object(value, level, key if is_schema else "")
             return self._list(value, key, level)
-        raise TypeError("not a JSON value")
+        finally:
+            self._in_secret = outer
 
     def text(self, value: str, key: str = "", mode: Mode | None = None) -> str:
         """A string masked: left alone, or as JSON, or as words."""
@@ -220,14 +234,18 @@ class Walk:
         )
 
     def _keyed(self, value: str, key: str) -> str:
-        kind = kind_of(key)
+        kind = kind_of(key) or ("SECRET" if self._in_secret else None)
         if kind is None or not value.strip() or self.is_marker(value):
             return self.text(value, key)
         return self.whole(kind, value, "key")
 
     def _number(self, value: int | float, key: str) -> int | float | str:
         kind = kind_of(key)
-        if kind is not None and kind != "SECRET":
+        if kind == "SECRET" and not self._in_secret and is_count(value, key):
+            kind = None
+        if kind is None and self._in_secret:
+            kind = "SECRET"
+        if kind is not None:
             return self._whole_number(kind, value, "key")
         if isinstance(value, int) or value.is_integer():
             kind = number_kind(abs(int(value)), key)
@@ -243,25 +261,41 @@ class Walk:
         text = str(int(value)) if value == value // 1 else jsontext.dumps(value).decode()
         return self.whole(kind, text, recogniser)
 
-    def _object(self, value: dict[str, Any], level: int) -> dict[str, Any]:
+    def _object(self, value: dict[str, Any], level: int, schema_of: str = "") -> dict[str, Any]:
         keys = {key: self._key(key) for key in value}
         taken = {masked for key, masked in keys.items() if masked == key}
         # {"name": "Authorization", "value": "…"}: the key stands beside its value.
-        said = next((value[k] for k in ("name", "key") if isinstance(value.get(k), str)), "")
+        beside = [
+            item
+            for key, item in value.items()
+            if isinstance(item, str) and key.lower() in _NAME_KEYS
+        ]
+        said = next((name for name in beside if kind_of(name)), beside[0] if beside else "")
         masked: dict[str, Any] = {}
         for key, item in value.items():
+            by = said if said and key.lower() in _VALUE_KEYS else key
+            if schema_of and key in _SCHEMA_VALUES:
+                by = schema_of
             self.path.append(keys[key])
-            result = self.value(item, said if key == "value" and said else key, level + 1)
+            result = self.value(item, by, level + 1)
             self.path.pop()
             masked[keys[key] if keys[key] == key else _free(keys[key], taken)] = result
         return masked
 
-    def _list(self, value: list[Any] | tuple[Any, ...], key: str, level: int) -> list[Any]:
+    def _list(
+        self, value: list[Any] | tuple[Any, ...], key: str, level: int, *, inner: bool = False
+    ) -> list[Any]:
         masked = []
+        before = ""
         for index, item in enumerate(value):
             self.path.append(str(index))
             # The key speaks for a list of strings, not for objects inside the list.
-            masked.append(self.value(item, key, level + 1))
+            if isinstance(item, (list, tuple)) and not self._in_secret and level < MAX_LEVELS:
+                masked.append(self._list(item, key, level + 1, inner=True))
+            else:
+                by = before if _names_next(before, item, is_pair=inner and len(value) == 2) else key
+                masked.append(self.value(item, by.lstrip("-"), level + 1))
+            before = item if isinstance(item, str) else ""
             self.path.pop()
         return masked
 
@@ -313,6 +347,31 @@ class Walk:
         before = self.counts.total()
         masked = self.text(decoded, key)
         return value if self.counts.total() == before else masked
+
+
+def _is_schema(value: dict[str, Any]) -> bool:
+    """True for an object that describes a value instead of holding one."""
+    kind = value.get("type")
+    if isinstance(kind, str):
+        return kind in _SCHEMA_TYPES and not any(key.lower() in _VALUE_KEYS for key in value)
+    return isinstance(kind, list) or not value.keys().isdisjoint({"$ref", "anyOf", "oneOf"})
+
+
+def _names_next(before: str, item: Any, *, is_pair: bool) -> bool:
+    """True where one item of a list is the key of the next: --token X, ["X-Api-Key", "…"].
+
+    Lists of field names are no such pairs: two of them stand side by side, and ["password", "city"]
+    is two words unless it stands in a list of pairs.
+    """
+    if not isinstance(item, (str, int, float)) or len(before) > 100 or before[:2] == "- ":
+        return False
+    if before.startswith("--"):
+        return kind_of(before[2:]) == "SECRET" and not str(item).startswith("-")
+    if kind_of(before) is None or (isinstance(item, str) and kind_of(item) is not None):
+        return False
+    if is_pair:
+        return True
+    return kind_of(before) == "SECRET" and isinstance(item, str) and not _IDENTIFIER.fullmatch(item)
 
 
 @lru_cache(4096)
