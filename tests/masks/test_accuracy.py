@@ -228,6 +228,12 @@ def test_a_trace_masks_what_an_event_masks(mask, text):
         assert traced.masked == text(line)
 
 
+def test_a_text_seen_before_is_traced_all_the_same(mask):
+    for _ in range(3):
+        (traced,) = mask.trace(['{"note":"see v2 of it"}'])
+        assert [(leaf.path, leaf.mode) for leaf in traced.leaves] == [("note", "prose")]
+
+
 def test_labelled_logs_are_the_same_for_a_seed_and_true_to_their_labels():
     samples = list(LABELLED["samples"](seed=3, records=80))
     assert samples == list(LABELLED["samples"](seed=3, records=80))

@@ -81,6 +81,11 @@ class TracedWalk(Walk):
         self._leaf_of(text, 0)
         return masked
 
+    def text(self, value: str, key: str = "", mode: Mode | None = None) -> str:
+        # A text that is known to stay would be passed over, and none of its leaves noted.
+        self._reader.unchanged.pop(value, None)
+        return super().text(value, key, mode)
+
     def words(self, value: str, mode: Mode) -> str:
         outer, places = self._leaf, self._places
         self._leaf = Leaf(".".join(self.path), value, mode, self._in_key)
