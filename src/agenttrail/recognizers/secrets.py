@@ -80,6 +80,15 @@ _FORMATS = (
     ("Cloudflare origin key", r"v1\.0-[a-f0-9]{24}-[a-f0-9]{146}"),
     ("Sourcegraph, Supabase, Vercel, Netlify, Okta-like token", r"(?:sg[pd]_(?:[a-f0-9]{16}_|local_)?[a-f0-9]{40}|sbp_[a-f0-9]{40}|sb_secret_[A-Za-z0-9_-]{30,40}|vc[kpr]_[A-Za-z0-9]{56}|nfp_[A-Za-z0-9]{36})"),
     ("1Password token", r"(?:ops_eyJ[A-Za-z0-9+/=_-]{100,2000}|A3-[A-Z0-9]{6}-(?:[A-Z0-9]{11}|[A-Z0-9]{6}-[A-Z0-9]{5})-(?:[A-Z0-9]{5}-){2}[A-Z0-9]{5})"),
+    ("SonarQube token", r"sq[upa]_[a-f0-9]{40}"),
+    ("OpenShift token", r"sha256~[A-Za-z0-9_-]{43}"),
+    ("Artifactory key and reference token", r"(?:AKCp[A-Za-z0-9]{69}|cmVmd[A-Za-z0-9]{59})"),
+    ("GitLab runner registration token", r"GR1348941[A-Za-z0-9_-]{20}"),
+    ("Adobe, Contentful, Brevo, Octopus, Harness key", r"(?:p8e-[A-Za-z0-9]{32}|CFPAT-[A-Za-z0-9_-]{43}|xkeysib-[a-f0-9]{64}-[A-Za-z0-9]{16}|API-[A-Z0-9]{26}|[ps]at\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9]{24}\.[A-Za-z0-9]{20})"),
+    ("Mapbox, MaxMind, Defined Networking, ClickHouse, Scalingo, SettleMint key", r"(?:[ps]k\.[A-Za-z0-9]{60}\.[A-Za-z0-9]{22}|[A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mmk|dnkey-[A-Za-z0-9=_-]{26}-[A-Za-z0-9=_-]{52}|4b1d[A-Za-z0-9]{38}|tk-us-[A-Za-z0-9_-]{48}|sm_[aps]at_[A-Za-z0-9]{16})"),
+    ("Yandex key and token", r"(?:AQVN[A-Za-z0-9_-]{35,38}|YC[A-Za-z0-9_-]{38}|t1\.[A-Z0-9a-z_-]{20,300}={0,2}\.[A-Z0-9a-z_-]{86}={0,2})"),
+    ("Dropbox token", r"sl\.(?:u\.)?[A-Za-z0-9=_-]{100,1500}"),
+    ("JSON web token in base64", r"ZXlK[A-Za-z0-9+/]{60,8000}={0,2}"),
     ("age key", r"AGE-SECRET-KEY-1[QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L]{58}"),
     ("JSON web token (RFC 7519)", r"eyJ[A-Za-z0-9_-]{8,4000}\.eyJ[A-Za-z0-9_-]{4,8000}(?:\.[A-Za-z0-9_-]{0,4000})?"),
 )  # fmt: skip
@@ -150,7 +159,7 @@ _HINTS = (
 _KEYWORD = re.compile(
     r"(?i)pass(?:word|wd|phrase|code)|pwd|secret|token|credential|authorization|private[_-]?key|"
     r"(?:api|app|access|account|auth|shared|client|signing|encryption|master|storage|service|subscription|consumer|license|admin|heroku|hubspot|webhook|deploy)[ _.-]?(?:access)?[ _.-]?key|access[ _.-]?id"
-    r"|bearer\s|basic\s|://[^\s/]{1,100}@|(?<![A-Za-z])pw(?=[=:])|connectionstring|[a-z]_key\b|\s(?:-u|--user)[= ]|mysql|sshpass|kind[\"']?\s*:\s*[\"']?secret"
+    r"|bearer\s|basic\s|://[^\s/]{1,100}@|(?<![A-Za-z])pw(?=[=:])|connectionstring|[a-z]_key\b|(?-i:(?<=[a-z])Key)(?![a-z])|\s(?:-u|--user)[= ]|mysql|sshpass|kind[\"']?\s*:\s*[\"']?secret"
 )
 _PASSWORD = re.compile(r"(?i)pass(?:word|wd|phrase|code)|pwd|pw$")
 # Names that speak of tokens and keys that are none, or that point to where a secret is.
@@ -160,7 +169,7 @@ _HARMLESS = re.compile(
     r"|(?:remote|backend|cluster|external)[_ .-]?\w*secret"
 )
 _ASSIGNED = re.compile(
-    r"(?P<more>[\w.-]{0,40})(?:\\?[\"'`\]]){0,2}\s{0,20}"
+    r"(?P<more>[\w.-]{0,40})(?:\\?[\"'`\]]){0,2}\s{0,20}(?:value\s?)?"
     r"(?:=>|:=|={1,3}|:|>|\s(?=[\"'])|,\s?(?=[\"']))\s{0,20}"
     r"(?:\w{1,20}(?:\.\w{1,20}){1,3}\{[^\n\"'}]{0,80})?"
     r"(?:(?P<quote>\\?[\"'`])(?P<value>[^\s\"'`<>\\]{4,500}))?"
@@ -177,6 +186,7 @@ _URL_PASSWORD = re.compile(
 )
 _HEADER = re.compile(
     r"(?i)(?:proxy-)?authorization[\"']?\s{0,4}[:=,]\s{0,4}[\"']?(?:bearer|basic|token|digest|negotiate|apikey)\s{1,4}(?P<value>[A-Za-z0-9._~+/=-]{8,4000})"
+    r"|(?:authorization|x-[a-z-]{0,20}(?:token|key|auth|secret))[\"']?:\s{0,4}(?P<plain>(?=[A-Za-z._~+/-]{0,60}[0-9])[A-Za-z0-9._~+/=-]{12,4000})(?=[\"'\s]|\Z)"
     r"|(?<![A-Za-z])(?:bearer|basic)\s{1,4}(?P<bare>(?=[A-Za-z._~+/-]{0,40}[0-9=])[A-Za-z0-9._~+/=-]{16,4000})"
 )
 _CONNECTION = re.compile(
@@ -241,8 +251,9 @@ def _addressed(text: str) -> Iterator[tuple[int, int]]:
         for match in _URL_PASSWORD.finditer(text):
             if not is_template(match.group("value")):
                 yield match.span("value")
+    # One alternative of each pattern holds the secret.
     for match in (*_HEADER.finditer(text), *_COMMAND.finditer(text)):
-        group = "value" if match.group("value") else "bare"
+        group = str(match.lastgroup)
         if not is_template(match.group(group)):
             yield match.span(group)
     for match in _CONNECTION.finditer(text):
