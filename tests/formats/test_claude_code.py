@@ -10,7 +10,7 @@ from agenttrail.errors import OptionError
 from agenttrail.formats import claude_code, codex
 from agenttrail.jsontext import dumps, loads
 from agenttrail.testing import records
-from tests.formats._logs import lines_of, mutated, read, run, run_rows, shared
+from tests.formats._logs import Run, lines_of, mutated, read, run, run_rows, shared
 
 SESSION = "0a1b2c3d-0000-4000-8000-000000000001"
 _numbers = itertools.count()
@@ -119,6 +119,101 @@ def test_a_copy_in_another_file_makes_the_same_events():
     copy = [{**line, "sessionId": "another"} for line in history]
     one, two = go(*history), go({"type": "summary", "summary": "s", "leafUuid": "x"}, *copy)
     assert [e[f.EVENT_ID] for e in one.events] == [e[f.EVENT_ID] for e in two.events]
+
+
+def files(*contents, **options):
+    """A run over several files, one after the other, as a source gives them."""
+    form = claude_code.ClaudeCodeOptions(**options).build()
+    found = Run()
+    for number, lines in enumerate(contents):
+        part = run(form, records(*lines_of(*lines), stream=f"file {number}"))
+        found.events += part.events
+        found.drops += part.drops
+    return found
+
+
+def copied(lines):
+    """As a resumed session has them: under its own id, all else as it was."""
+    return [{**line, "sessionId": "another", "slug": "x", "version": "2.2.0"} for line in lines]
+
+
+HISTORY = [prompt(), answer(use(command="ls")), result(), answer(text("done"), id="msg_2")]
+
+
+def test_a_copy_read_in_the_same_run_is_counted_once():
+    new = [prompt("next", 5), answer(text("more"), id="msg_3", second=6)]
+    found = files(HISTORY, copied(HISTORY) + [{**line, "sessionId": "another"} for line in new])
+    assert found.drops == {"replayed_history": 4}
+    assert found.total(f.OUTPUT_TOKENS) == 30
+    assert found.actions() == ["user_prompt", "execute_tool", "chat", "chat", "user_prompt", "chat"]
+    assert len({event[f.EVENT_ID] for event in found.events}) == 6
+    assert [event[f.CONVERSATION_ID] for event in found.events] == [SESSION] * 4 + ["another"] * 2
+
+
+def test_the_file_that_is_read_first_keeps_the_rows():
+    one, two = files(HISTORY, copied(HISTORY)), files(copied(HISTORY), HISTORY)
+    assert {event[f.CONVERSATION_ID] for event in one.events} == {SESSION}
+    assert {event[f.CONVERSATION_ID] for event in two.events} == {"another"}
+    assert [e[f.EVENT_ID] for e in one.events] == [e[f.EVENT_ID] for e in two.events]
+
+
+def test_near_misses_of_a_copy_are_kept():
+    """Another uuid, another text or no uuid at all: no copy."""
+    said = prompt("a")
+    bare = {key: value for key, value in said.items() if key != "uuid"}
+    changed = {**said, "message": {"role": "user", "content": "b"}}
+    found = files([said, bare], [{**said, "uuid": "v"}, changed, bare])
+    assert found.drops == {}
+    assert len(found.of("user_prompt")) == 5
+
+
+def test_a_result_behind_the_copy_finds_the_call_that_was_copied():
+    """The first session was broken off in the call; its rows in the copy are still its own."""
+    begun = [prompt(), answer(use(command="ls"), second=1)]
+    found = files(begun, [*copied(begun), result(second=4, sessionId="another")])
+    first, second = found.of("execute_tool")
+    assert (first[f.ERROR_TYPE], second[f.EVENT_OUTCOME]) == ("no_response", "success")
+    assert second[f.TOOL_ARGUMENTS] == {"command": "ls"}
+    assert second[f.EVENT_DURATION] == 3_000_000_000
+    assert second[f.SOURCE_LINES] == 1
+    assert found.drops == {"replayed_history": 2}
+    assert not found.of("tool_result")
+
+
+def test_more_of_a_copied_message_has_no_usage():
+    begun = [prompt(), answer(text("a"))]
+    found = files(begun, [*copied(begun), answer(text("b"), sessionId="another")])
+    assert found.total(f.OUTPUT_TOKENS) == 10
+    assert len(found.of("message_part")) == 1
+
+
+def test_the_mode_and_the_task_of_copied_rows_hold_for_what_follows():
+    begun = [prompt(permissionMode="plan", promptId="p1")]
+    behind = [
+        answer(text("b"), sessionId="another"),
+        prompt("go", 5, sessionId="another", permissionMode="default", promptId="p2"),
+    ]
+    found = files(begun, [*copied(begun), *behind])
+    (chat,) = found.of("chat")
+    assert (chat[f.TASK_ID], chat[f.PERMISSION_MODE]) == ("p1", "plan")
+    (changed,) = found.of("permission_mode_changed")
+    assert changed[f.EVENT_REASON] == "from plan to default"
+
+
+def test_rows_of_a_sub_agent_in_two_files_are_counted_once_and_its_progress_stays():
+    """Older versions keep a sub-agent's rows in the session's file, newer ones in a file of its own."""
+    inner = answer(use(id="toolu_9"), id="msg_9", isSidechain=True, agentId="a1")
+    copy = row("progress", data={"type": "agent_progress", "agentId": "a1", "message": inner})
+    found = files([prompt(), copy, inner], [inner, result(id="toolu_9", agentId="a1")])
+    assert found.drops == {"replayed_history": 1}
+    assert found.total(f.OUTPUT_TOKENS) == 10
+    assert len(found.of("agent_progress")) == 1
+
+
+def test_what_is_remembered_over_files_is_bounded():
+    lines = [prompt(str(number)) for number in range(6)]
+    assert files(lines, lines, remember_max=6).drops == {"replayed_history": 6}
+    assert files(lines, lines, remember_max=5).drops == {}
 
 
 def test_the_same_ids_with_other_content_are_other_events():

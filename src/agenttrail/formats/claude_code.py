@@ -21,18 +21,24 @@ What becomes what:
 
 Task id: the row's `promptId`; before 2.1 had it, the uuid of the prompt that started the turn.
 
-Promises: a row or a message that comes again in the stream (resumed sessions copy their history) is
-dropped. Ids are made from what a row says without its session, so a copy in another file makes the
-same event id. Nothing is held but the open message of each agent and the tool calls without result.
+Promises: a row or a message that comes again in the stream (`repeated_row`), and a row that another
+stream gave already (`replayed_history`: resumed and forked sessions copy their history), is dropped:
+the stream that has it first keeps it, and what is new behind the copy is read as if the copy stood
+there. Ids are made from what a row says without its session, so a copy that is read by another run
+makes the same event id. Nothing is held but the open message of each agent and the tool calls
+without result.
 
-Limits: base64 data is kept as its size and hash; `toolUseResult` beyond what the model was given is
+Limits: a copy more than `remember_max` rows behind is not known as one. Rows without a uuid (titles,
+queue bookkeeping) are not compared. The copied part of a conversation has the id of the session that
+had it first. Base64 data is kept as its size and hash; `toolUseResult` beyond what the model was given is
 kept where it is small; thinking is kept without its signature.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar
 
 from agenttrail import fields as f
@@ -55,9 +61,10 @@ class ClaudeCodeOptions:
     pending_max: Annotated[
         int, "Open messages and tool calls held a stream; past it the oldest is given as it is."
     ] = 10_000
-    remember_max: Annotated[int, "Rows remembered a stream, to know those that come again."] = (
-        50_000
-    )
+    # About 250 bytes a row.
+    remember_max: Annotated[
+        int, "Rows remembered over all streams, to know those that come again."
+    ] = 100_000
     hooks: Annotated[
         bool, "Whether hooks that ran beside a tool call are events; else dropped."
     ] = True
@@ -75,12 +82,17 @@ class ClaudeCodeOptions:
 class _Stream:
     time: str | None = None
     messages: dict[tuple[Any, str], claude.Message] = field(default_factory=dict)
-    closed: dict[str, set[bytes]] = field(default_factory=dict)  # message id to its blocks' hashes
+    # message id to its blocks' hashes
+    closed: OrderedDict[str, set[bytes]] = field(default_factory=OrderedDict)
     calls: dict[str, claude.Call] = field(default_factory=dict)
-    answered: dict[str, bytes] = field(default_factory=dict)  # call id to its result's hash
-    seen: dict[bytes, None] = field(default_factory=dict)
-    modes: dict[str, str] = field(default_factory=dict)  # session to its permission mode
-    tasks: dict[str, str] = field(default_factory=dict)  # session to the prompt of its turn
+    # Calls in copied rows: another stream gives them, but their result may stand here only.
+    copied: OrderedDict[str, claude.Call] = field(default_factory=OrderedDict)
+    # call id to its result's hash
+    answered: OrderedDict[str, bytes] = field(default_factory=OrderedDict)
+    modes: OrderedDict[str, str] = field(default_factory=OrderedDict)  # session to permission mode
+    tasks: OrderedDict[str, str] = field(
+        default_factory=OrderedDict
+    )  # session to its turn's prompt
 
 
 class ClaudeCodeFormat:
@@ -89,6 +101,7 @@ class ClaudeCodeFormat:
     def __init__(self, options: ClaudeCodeOptions) -> None:
         self._options = options
         self._streams: dict[str, _Stream] = {}
+        self._owners: OrderedDict[bytes, str] = OrderedDict()  # row to the stream that gave it
 
     def __call__(self, record: Record, /) -> Iterable[Event]:
         if not record.data.strip():
@@ -121,11 +134,17 @@ class ClaudeCodeFormat:
         own = _event.timestamp(data.get("timestamp"))
         stream.time = own or stream.time
         row = claude.Row(record, data, claude.identity_of(record, data), {}, own)
-        if m.string(data.get("uuid")):
-            if row.identity in stream.seen:
-                raise Drop("repeated_row")
-            _keep(stream.seen, row.identity, None, self._options.remember_max)
         row.context = self._context(stream, row, kind)
+        if m.string(data.get("uuid")):
+            owner = self._owners.get(row.identity)
+            _keep(
+                self._owners, row.identity, owner or record.stream, self._options.remember_max
+            )  # fmt: skip
+            if owner == record.stream:
+                raise Drop("repeated_row")
+            if owner is not None:
+                self._learn(stream, row, said)
+                raise Drop("replayed_history")
         if kind == "assistant":
             return self._assistant(stream, row, m.mapping(message), said)
         if kind == "user":
@@ -168,7 +187,7 @@ class ClaudeCodeFormat:
             return [*self._close_lane(stream, _lane(row.data)), claude.synthetic(row, content)]
         blocks = content if isinstance(content, list) else [content]
         hashes = {claude.hash_of(block) for block in blocks}
-        name = m.string(message.get("id")) or m.string(row.data.get("requestId"))
+        name = _message_name(row)
         before = stream.closed.get(name) if name else None
         if before is not None and hashes <= before:
             raise Drop("repeated_message")
@@ -228,13 +247,7 @@ class ClaudeCodeFormat:
             repeated = repeated or not answered
         if said or not results:
             made = rows.prompt(row.data, said if isinstance(content, list) else content)
-            session = row.context[f.CONVERSATION_ID] or ""
-            starts = made.fields[f.EVENT_ACTION] in ("user_prompt", "user_command")
-            if starts and not row.data.get("isSidechain"):
-                task = m.string(row.data.get("promptId")) or m.string(row.data.get("uuid"))
-                if task:
-                    _keep(stream.tasks, session, task, self._options.remember_max)
-                    made.fields[f.TASK_ID] = task
+            self._begin_task(stream, row, made)
             if not results:
                 events += self._close_lane(stream, _lane(row.data))
             events.append(claude.made(row, made, "said"))
@@ -242,12 +255,25 @@ class ClaudeCodeFormat:
             raise Drop("repeated_row")
         return events
 
+    def _begin_task(self, stream: _Stream, row: claude.Row, made: _event.Made) -> None:
+        """A prompt that a person gave is the task of the rows that follow it."""
+        starts = made.fields[f.EVENT_ACTION] in ("user_prompt", "user_command")
+        task = m.string(row.data.get("promptId")) or m.string(row.data.get("uuid"))
+        if starts and task and not row.data.get("isSidechain"):
+            session = row.context[f.CONVERSATION_ID] or ""
+            _keep(stream.tasks, session, task, self._options.remember_max)
+            made.fields[f.TASK_ID] = task
+
     def _answer(
         self, stream: _Stream, row: claude.Row, block: dict[str, Any], structured: Any, number: int
     ) -> list[Event]:
         call_id = m.string(block.get("tool_use_id"))
         call = stream.calls.pop(call_id, None) if call_id else None
         digest = claude.hash_of(block.get("content"))
+        if call is None and call_id is not None and call_id in stream.copied:
+            copy = stream.copied.pop(call_id)
+            # The copied row is dropped and accounted for: the event is made of the result's alone.
+            call = claude.Call(replace(copy.row, record=row.record), copy.block)
         if call is None:
             if call_id is not None and stream.answered.get(call_id) == digest:
                 return []
@@ -276,6 +302,42 @@ class ClaudeCodeFormat:
                 row, _event.Made(fields, "success", ("configuration",), ("change",)), "mode"
             )
         ]
+
+    # --- copied rows ------------------------------------------------------------------------------
+
+    def _learn(self, stream: _Stream, row: claude.Row, content: str | list[Any]) -> None:
+        """Takes from a row that another stream gave what the new rows behind it are read with."""
+        kind, limit = row.data["type"], self._options.remember_max
+        if "permissionMode" in row.data:
+            self._mode(stream, row)
+        blocks = content if isinstance(content, list) else [content]
+        if kind == "assistant":
+            name = _message_name(row)
+            if name and (_lane(row.data), name) not in stream.messages:
+                hashes = {claude.hash_of(block) for block in blocks}
+                _keep(stream.closed, name, stream.closed.get(name, set()) | hashes, limit)
+            for block in blocks:
+                if isinstance(block, dict) and block.get("type") == "tool_use":
+                    call_id = m.string(block.get("id"))
+                    if call_id and call_id not in stream.calls and call_id not in stream.answered:
+                        _keep(
+                            stream.copied,
+                            call_id,
+                            claude.Call(row, block),
+                            self._options.pending_max,
+                        )
+        elif kind == "user":
+            said = []
+            for block in blocks:
+                if not (isinstance(block, dict) and block.get("type") == "tool_result"):
+                    said.append(block)
+                elif call_id := m.string(block.get("tool_use_id")):
+                    stream.copied.pop(call_id, None)
+                    stream.calls.pop(call_id, None)  # its message is an event, its end another's
+                    _keep(stream.answered, call_id, claude.hash_of(block.get("content")), limit)
+            if said:
+                prompt = rows.prompt(row.data, said if isinstance(content, list) else content)
+                self._begin_task(stream, row, prompt)
 
     # --- all others -------------------------------------------------------------------------------
 
@@ -348,9 +410,16 @@ def _lane(data: dict[str, Any]) -> Any:
     return session, agent, data.get("isSidechain") is True
 
 
-def _keep(memory: dict[Any, Any], key: Any, value: Any, limit: int) -> None:
+def _message_name(row: claude.Row) -> str | None:
+    """What the rows of one API message have in common."""
+    return m.string(m.mapping(row.data.get("message")).get("id")) or m.string(
+        row.data.get("requestId")
+    )
+
+
+def _keep(memory: OrderedDict[Any, Any], key: Any, value: Any, limit: int) -> None:
     """Remembers, and forgets the oldest past `limit`."""
-    memory.pop(key, None)
     memory[key] = value
+    memory.move_to_end(key)
     while len(memory) > limit:
-        del memory[next(iter(memory))]
+        memory.popitem(last=False)
