@@ -37,6 +37,8 @@ docs: setup-dev  ## docs/reference.md from the code
 bench: setup-dev  ## the benchmarks
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/tap.py
+	$(BIN)/python benchmarks/accuracy.py
+	$(BIN)/python benchmarks/mask.py
 
 lock: setup-dev  ## new versions into requirements/
 	$(BIN)/python -m pip install -q uv

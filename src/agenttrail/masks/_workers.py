@@ -49,6 +49,7 @@ class WorkerMask:
         try:
             self._pool.submit(_ready).result()
         except BrokenProcessPool:
+            self._pool.shutdown()
             options.one()  # says in this process what went wrong in the other
             raise MaskError("the masking workers cannot start", hint="workers: 1") from None
 
