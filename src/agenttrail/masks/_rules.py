@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
 
 from agenttrail.masks._findings import Finding
-from agenttrail.recognizers.secret_words import is_reference, is_template
+from agenttrail.recognizers.secret_words import is_placeholder, is_reference, is_template
 
 # Keys, lower case and without space, underscore, dot and dash, whose strings and numbers are
 # personal whatever they look like.
@@ -221,7 +221,10 @@ def _credentials(pattern: re.Pattern[str], kind: str, text: str) -> Iterator[Fin
 
 def _assignments(text: str) -> Iterator[Finding]:
     for match in _ASSIGNMENT.finditer(text):
-        if not is_reference(match.group(1)):
+        value = match.group(1)
+        # A password may be any word; a key or token is none.
+        is_password = "pass" in match.group()[: match.start(1) - match.start()].lower()
+        if not (is_reference(value) if is_password else is_placeholder(value)):
             yield Finding(*match.span(1), "SECRET", 0.95, "credentials")
 
 
