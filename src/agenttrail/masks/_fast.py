@@ -18,11 +18,12 @@ Cost: about 30 us for a text of 50 characters, against 600 us of Presidio's own 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from agenttrail.masks._phones import VERSION, Phones
 from agenttrail.masks._prefilter import Engine, Prefilter, Source
+from agenttrail.masks._words import Words
 
 # entity, start, end, score
 Raw = tuple[str, int, int, float]
@@ -176,6 +177,7 @@ class _Patterns:
         flags = int(recogniser.global_regex_flags)
         self.sources = [Source(p.regex, flags) for p in recogniser.patterns]
         self._patterns = [(regex.compile(p.regex, flags), p.score) for p in recogniser.patterns]
+        self._words = [Words.of(p.regex, flags, TIMEOUT_S) for p in recogniser.patterns]
         self._entity = recogniser.supported_entities[0]
         self._validate = _overridden(recogniser, kind, PatternRecognizer, "validate_result")
         self._invalidate = _overridden(recogniser, kind, PatternRecognizer, "invalidate_result")
@@ -185,10 +187,11 @@ class _Patterns:
         entity, validate, invalidate = self._entity, self._validate, self._invalidate
         for number in range(len(self._patterns)) if numbers is None else numbers:
             pattern, base = self._patterns[number]
-            if pattern.pattern == _EMAIL and len(text) > _SHORT:
-                matches = _by_words(pattern, text)
-            else:
+            words = self._words[number]
+            if words is None:
                 matches = pattern.finditer(text, timeout=TIMEOUT_S)
+            else:
+                matches = words.matches(pattern, text)
             for match in matches:
                 start, end = match.span()
                 if start == end:
@@ -203,26 +206,6 @@ class _Patterns:
                 if score > 0:
                     found.append((entity, start, end, score))
         return without_duplicates(found) if len(found) > 1 else found
-
-
-# EmailRecognizer's pattern. It tries every word of a text up to its end; no match holds a space.
-_EMAIL = r"\b((([!#$%&'*+\-/=?^_`{|}~\w])|([!#$%&'*+\-/=?^_`{|}~\w][!#$%&'*+\-/=?^_`{|}~\.\w]{0,}[!#$%&'*+\-/=?^_`{|}~\w]))[@]\w+(?:-+\w+)*(?:\.\w+(?:-+\w+)*)+)\b"
-_SHORT = 20
-
-
-def _by_words(pattern: Any, text: str) -> Iterator[Any]:
-    """Matches of a pattern with an @ and without spaces, looked for where an @ is."""
-    done = 0
-    while (at := text.find("@", done)) >= 0:
-        start = max(text.rfind(space, done, at) for space in _SPACES) + 1 or done
-        ends = [found for space in _SPACES if (found := text.find(space, at)) >= 0]
-        end = min(ends, default=len(text))
-        yield from pattern.finditer(text, start, end, timeout=TIMEOUT_S)
-        done = end
-
-
-# Characters that are no word's and stand in no address, to `regex` as to everybody.
-_SPACES = (" ", "\n", "\t")
 
 
 class _Ibans:
