@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from agenttrail import fields as f
+from agenttrail.masks._readings import readings
+from agenttrail.masks._rules import rule_findings
 from agenttrail.masks.presidio import PresidioMask, PresidioOptions
+from agenttrail.recognizers import all_recognizers
 from tests.masks.conftest import event
 from tests.masks.test_presidio import Breaking
 
@@ -135,3 +140,60 @@ def test_a_secret_is_masked_wherever_its_name_stands(masked, value, expected):
 )
 def test_names_of_secrets_without_a_secret_stay(masked, value):
     assert arguments(masked, value) == value
+
+
+@pytest.mark.parametrize(
+    "value, expected",
+    [
+        ("DB_PASSWORD=tulip", "DB_PASSWORD=<SECRET>"),
+        ("export GITHUB_TOKEN=tulip7rose", "export GITHUB_TOKEN=<SECRET>"),
+        ("dbPassword: tulip", "dbPassword: <SECRET>"),
+        ('new_password: "correct horse battery"', 'new_password: "<SECRET>"'),
+        ("run --token tulip7 -v", "run --token <SECRET> -v"),
+        ("run --db-password='two words' -v", "run --db-password='<SECRET>' -v"),
+        ("use --token to log in", "use --token to log in"),
+        ("run --max-tokens 4096 --stop-token end", "run --max-tokens 4096 --stop-token end"),
+        ("MAX_TOKEN=4096 next_page_token=tulip", "MAX_TOKEN=4096 next_page_token=tulip"),
+        ("card 4111\u00a01111\u00a01111\u00a01111", "card <CREDIT_CARD>"),
+        ("card 4111\n1111\n1111\n1111", "card <CREDIT_CARD>"),
+        ("card 4111\t1111\t1111\t1111", "card <CREDIT_CARD>"),
+        ("1234\n4111\n1111\n1111\n1111\n5555", "1234\n4111\n1111\n1111\n1111\n5555"),
+        ("/var/home/janeroe", "/var/home/<USER_NAME>"),
+        ("cd /export/home/janeroe/x", "cd /export/home/<USER_NAME>/x"),
+        ("/data/home/janeroe", "/data/home/<USER_NAME>"),
+        ("https://x.example/home/janeroe", "https://x.example/home/janeroe"),
+        ("curl -u jane:tulip7 https://x.example", "curl -u jane:<SECRET> https://x.example"),
+        ("key " + "sk_" + "live_51Habcdefghijklmnop123", "key <SECRET>"),
+        ("key " + "hf_" + "abcdefghijklmnopqrstuvwxyzABCDEF12", "key <SECRET>"),
+        ("-----BEGIN RSA " + "PRIVATE KEY-----\nMIIEpAIBAAKCAQEA1c7z5Pad7OejecsQ0bu\n-----END RSA PRIVATE KEY-----", "<SECRET>"),
+    ],
+)  # fmt: skip
+def test_secrets_cards_and_homes_in_text(text, value, expected):
+    assert text(value) == expected
+
+
+HOSTILE = [
+    *" \t\n!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~aA0",
+    *["home/", "/home/", "/tmp/", "/tmp/home/", "Users/", "-home-", "C:\\Users\\", "a.", "a@", "@a.", "1-"],
+    *["1 ", "+1", "(0", '="', "://", "a://", "//a:", "password", "password=", "password ", "--token "],
+    *["--", "Bearer ", "authorization: ", "cookie:", "%4", "%41", "\\u0041", "&#6", "?token=", "a_", "key"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("unit", HOSTILE)
+def test_no_text_makes_the_rules_slow(unit):
+    """100,000 characters take milliseconds where the work grows with the length, else minutes."""
+    started = time.process_time()
+    for text in (unit * (100_000 // len(unit)), "/home/" + unit * (100_000 // len(unit))):
+        for reading in readings(text):
+            list(rule_findings(reading.text))
+    assert time.process_time() - started < 20
+
+
+@pytest.mark.parametrize("unit", HOSTILE)
+def test_no_text_makes_the_recognisers_of_secrets_slow(unit):
+    text = unit * (40_000 // len(unit))
+    started = time.process_time()
+    for recogniser in all_recognizers(language="en"):
+        recogniser.analyze(text, recogniser.supported_entities, None)
+    assert time.process_time() - started < 30

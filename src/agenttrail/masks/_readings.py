@@ -4,7 +4,7 @@ Recognisers look for ASCII digits and for word boundaries that scripts without s
 So besides the text itself two readings are searched:
 
 - folded: letters of scripts written without spaces become spaces, digits of every script and
-  full-width forms become ASCII, invisible characters go, and an underscore or a letter beside a
+  full-width forms and spaces of any width become ASCII, invisible characters go, and an underscore or a letter beside a
   long number becomes a space;
 - decoded: percent-encoding, `\uXXXX`, `\xXX`, `\n` and HTML entities undone, up to three times
   over, and the `+` of a query as a space; of an address also its parts, a line each, since a
@@ -137,6 +137,8 @@ class _Folds(dict[int, str]):
             read = str(digit)
         elif char in _DASHES:
             read = "-"
+        elif unicodedata.category(char) == "Zs":
+            read = " "
         elif 0xFF01 <= code <= 0xFF5E:
             read = chr(code - 0xFEE0)
         elif any(first <= code <= last for first, last in _UNSPACED):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
+from itertools import chain
 
 from agenttrail.masks._findings import Finding
 from agenttrail.recognizers.secret_words import is_placeholder, is_reference, is_template
@@ -86,11 +87,35 @@ _NOBODY = frozenset(
     ]
 )
 _NAME = r"[^\s/\\\"'`<>:;,|*?()\[\]{}=&#]"
+_PERSON = rf"({_NAME}{{1,64}}(?: {_NAME}{{1,64}}){{1,2}}(?=[\\/])|{_NAME}{{1,64}})"
+_OWNER = re.compile(rf"/+{_PERSON}")
 _HOME = re.compile(
-    r"(?:(?<![\w.])/+(?:(?:tmp|mnt|media|var|srv|data|opt|private|rootfs|host|backup|Volumes)(?:/+[\w.-]{1,64}){0,6})?/*(?:home|Users|export/home)/+|[A-Za-z]:[\\/]+(?:Users|Documents and Settings)[\\/]+"
-    r"|(?<=[\\/])-(?:home|Users)-)"
-    rf"((?<=-)[^\s/\\\"'<>:;,|-]{{1,64}}|{_NAME}{{1,64}}(?: {_NAME}{{1,64}}){{1,2}}(?=[\\/])|{_NAME}{{1,64}})"
+    rf"[A-Za-z]:[\\/]+(?:Users|Documents and Settings)[\\/]+{_PERSON}"
+    r"|(?<=[\\/])-(?:home|Users)-([^\s/\\\"'<>:;,|-]{1,64})"
 )
+_HOMES = r"(?:home|Users|Documents and Settings)[\\/-]"
+# Folders below which others are mounted or unpacked, /mnt/c/Users, /var/home, /export/home.
+_ROOTS = frozenset(
+    [
+        "tmp",
+        "mnt",
+        "media",
+        "var",
+        "srv",
+        "data",
+        "opt",
+        "private",
+        "rootfs",
+        "host",
+        "backup",
+        "Volumes",
+        "export",
+        "usr",
+        "System",
+        "nfs",
+    ]
+)
+_SEGMENT = re.compile(r"(/+)([\w.-]{0,65})")
 _CREDENTIALS = (
     # RFC 3986 3.2.1: user information before the host.
     (re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://([^\s/@?#\"'<>]{1,256}:[^\s/@?#\"'<>]{0,256}|[^\s/@?#\"'<>]{1,256})@"), "CREDENTIALS"),
@@ -102,7 +127,50 @@ _CREDENTIALS = (
     (re.compile(r"(?i)[?&;](?:token|key|sig|signature|secret|code)=([^\s\"'&<>]{4,})"), "SECRET"),
     (re.compile(r"(?i)\b(?:user|login)_?(?:id|name)=([^\s\"'&,;<>]{1,128})"), "USER_ID"),
 )  # fmt: skip
-_ASSIGNMENT = re.compile(r"(?i)\b(?:x-)?(?:api[_-]?key|auth[_-]?token|access[_-]?token|refresh[_-]?token|id[_-]?token|client[_-]?secret|secret[_-]?key|password|passwd|passphrase)[\"']?\s*[:=]\s*[\"']?([^\s\"'&,;<>{}()\[\]]{4,})")  # fmt: skip
+# A value in quotes, or up to a sign that ends it; at least so long that it is no word of a grammar.
+_VALUE = r"(?:\"([^\"\r\n]{4,200})\"|'([^'\r\n]{4,200})'|[\"']?([^\s\"'&,;<>{}()\[\]]{4,}))"
+_ASSIGNMENT = re.compile(
+    r"(?i)(?:(?:api|access|secret|private)[_-]?key|(?:auth|access|refresh|id|session|bearer|api)[_-]?token"
+    rf"|client[_-]?secret|password|passwd|passphrase)[\"'\]]{{0,2}}\s{{0,20}}[:=]\s{{0,20}}{_VALUE}"
+    rf"|(?-i:_(?:TOKEN|SECRET|PASS|PWD))[\"']?={_VALUE}"
+)
+_BEFORE_NAME = re.compile(r"[\w.-]{0,40}\Z")
+_OPTION = re.compile(
+    r"(?i)(?<![\w-])--([a-z0-9-]{0,40}?(?:password|passwd|passphrase|secret|token|key|credentials?))(?:=|[ \t]{1,4})"
+    r"(?:\"([^\"\r\n]{1,200})\"|'([^'\r\n]{1,200})'|([^\s\"'&;|<>`-][^\s\"'&;|<>`]{2,200}))"
+)
+# What stands behind an option where the talk is of the option: use --token to log in.
+_TALK = frozenset(
+    [
+        "and",
+        "are",
+        "argument",
+        "can",
+        "cannot",
+        "flag",
+        "for",
+        "from",
+        "has",
+        "instead",
+        "is",
+        "must",
+        "not",
+        "option",
+        "or",
+        "parameter",
+        "requires",
+        "should",
+        "that",
+        "the",
+        "to",
+        "was",
+        "when",
+        "where",
+        "which",
+        "will",
+        "with",
+    ]
+)
 # Presidio takes the slashes of a path or an address before an e-mail address as part of it and then
 # refuses the whole, and passes over domains that the public suffix list does not know (.corp,
 # .local). The endings are files and systemd units, as in logo@2x.png.
@@ -123,10 +191,12 @@ _PHONE = re.compile(
 
 # Cards wherever they begin: Presidio's pattern takes the four digits before a card for its first
 # group, and after the check digit has failed goes on behind it.
+_GAP = r"((?:[ \t-]|\r?\n)?)"
 _CARD_TEXT = re.compile(
-    r"(?<!\d)(?=([2-6]\d{3}([ -]?)\d{4}\2\d{4}\2\d{4}|3[47]\d\d([ -]?)\d{6}\3\d{5}"
-    r"|3[068]\d\d([ -]?)\d{6}\4\d{4})(?!\d))"
+    rf"(?<!\d)(?=([2-6]\d{{3}}{_GAP}\d{{4}}\2\d{{4}}\2\d{{4}}|3[47]\d\d{_GAP}\d{{6}}\3\d{{5}}"
+    rf"|3[068]\d\d{_GAP}\d{{6}}\4\d{{4}})(?!\d))"
 )
+_NO_DIGIT = re.compile(r"[ \t\r\n-]")
 
 
 @lru_cache(4096)
@@ -144,7 +214,7 @@ _SECRET_END = re.compile(
     r"(?:password|passwd|passphrase|passcode|passwort|secret|apikey|accesskey|secretkey|privatekey"
     r"|signingkey|encryptionkey|masterkey|sharedkey|accountkey|credential)s?\Z"
     r"|(?:access|auth|refresh|api|bearer|session|id|security|personal|oauth)tokens?\Z"
-    r"|token\Z|(?:db|user|admin|smtp|ftp|mysql|postgres|pg|new|old|my|root)pwd\Z|authorization\Z"
+    r"|token\Z|(?:db|user|admin|smtp|ftp|mysql|postgres|pg|new|old|my|root)(?:pwd|pass)\Z|authorization\Z"
 )
 # ... but for tokens of language models and of pages, and what people name after secrets.
 _NO_SECRET = re.compile(
@@ -194,9 +264,22 @@ def _mails(text: str) -> Iterator[Finding]:
 
 def _cards(text: str) -> Iterator[Finding]:
     for match in _CARD_TEXT.finditer(text):
-        digits = match.group(1).replace(" ", "").replace("-", "")
-        if _CARD.fullmatch(digits) and _luhn(digits):
+        digits = _NO_DIGIT.sub("", match.group(1))
+        if _CARD.fullmatch(digits) and _luhn(digits) and not _in_table(text, match):
             yield Finding(*match.span(1), "CREDIT_CARD", 1.0, "card")
+
+
+def _in_table(text: str, match: re.Match[str]) -> bool:
+    """True where the groups are cells of a table or a column: more numbers stand beside them."""
+    gap = match.group(2)
+    if not gap or gap in " -":
+        return False
+    start, end = match.span(1)
+    before = text[max(0, start - len(gap) - 1) : start]
+    behind = text[end : end + len(gap) + 1]
+    return (before[1:] == gap and before[0].isdigit()) or (
+        behind[:-1] == gap and behind[-1].isdigit()
+    )
 
 
 def _phones(text: str) -> Iterator[Finding]:
@@ -205,11 +288,38 @@ def _phones(text: str) -> Iterator[Finding]:
 
 
 def _homes(text: str) -> Iterator[Finding]:
-    if "home" in text or "Users" in text or "Settings" in text:
-        for match in _HOME.finditer(text):
-            name = match.group(1).lower()
-            if name not in _NOBODY and any(map(str.isalnum, name)):
-                yield Finding(*match.span(1), "USER_NAME", 0.9, "home_folder")
+    owners = [_HOME.finditer(text)] if "Users" in text or "-home-" in text or "Settings" in text else []  # fmt: skip
+    if "home/" in text or "Users/" in text:
+        owners.append(_owners(text))
+    for match in chain.from_iterable(owners):
+        group = match.lastindex or 1
+        name = match.group(group).lower()
+        if name not in _NOBODY and any(map(str.isalnum, name)):
+            yield Finding(*match.span(group), "USER_NAME", 0.9, "home_folder")
+
+
+def _owners(text: str) -> Iterator[re.Match[str]]:
+    """The owners of folders /home/… and /Users/…, also up to six folders below a known root.
+
+    A path begins where no word stands before its slash: that of an address does not.
+    """
+    end = -1
+    depth: int | None = None
+    for match in _SEGMENT.finditer(text):
+        start, name = match.start(), match.group(2)
+        before = text[start - 1 : start]
+        begins = len(match.group(1)) > 1 or not (before.isalnum() or before in ("_", "."))
+        if start != end or len(name) > 64:
+            depth = None
+        end = match.end()
+        if name in ("home", "Users") and (begins or depth is not None):
+            owner = _OWNER.match(text, end)
+            if owner:
+                yield owner
+        if begins and name in _ROOTS:
+            depth = 0
+        elif depth is not None:
+            depth = depth + 1 if depth < 6 else None
 
 
 def _credentials(pattern: re.Pattern[str], kind: str, text: str) -> Iterator[Finding]:
@@ -221,11 +331,30 @@ def _credentials(pattern: re.Pattern[str], kind: str, text: str) -> Iterator[Fin
 
 def _assignments(text: str) -> Iterator[Finding]:
     for match in _ASSIGNMENT.finditer(text):
-        value = match.group(1)
+        group = match.lastindex or 1
+        value = match.group(group)
+        at = match.start()
+        before = _BEFORE_NAME.search(text, max(0, at - 40), at)
+        said = re.split(r"[^\w.-]", text[at : match.start(group)], maxsplit=1)[0]
+        name = (before.group() if before else "") + said
         # A password may be any word; a key or token is none.
-        is_password = "pass" in match.group()[: match.start(1) - match.start()].lower()
-        if not (is_reference(value) if is_password else is_placeholder(value)):
-            yield Finding(*match.span(1), "SECRET", 0.95, "credentials")
+        is_password = "pass" in name.lower() or "pwd" in name.lower()
+        if kind_of(name.strip("-.")) != "SECRET":
+            continue
+        if is_reference(value) if is_password else is_placeholder(value):
+            continue
+        if value.isdecimal() and is_count(int(value[:20]), name):
+            continue
+        yield Finding(*match.span(group), "SECRET", 0.95, "credentials")
+
+
+def _options(text: str) -> Iterator[Finding]:
+    for match in _OPTION.finditer(text):
+        group = match.lastindex or 1
+        value = match.group(group)
+        if kind_of(match.group(1)) != "SECRET" or is_reference(value) or value.lower() in _TALK:
+            continue
+        yield Finding(*match.span(group), "SECRET", 0.95, "credentials")
 
 
 # A pattern that matches wherever the rule finds anything, and the rule.
@@ -233,8 +362,9 @@ RULES: tuple[tuple[str, Callable[[str], Iterator[Finding]]], ...] = (
     (_MAIL.pattern, _mails),
     (_CARD_TEXT.pattern.replace("(?=", "(?:"), _cards),
     (_PHONE.pattern, _phones),
-    (_HOME.pattern, _homes),
+    (_HOMES, _homes),
     (_ASSIGNMENT.pattern, _assignments),
+    (_OPTION.pattern, _options),
     *((pattern.pattern, partial(_credentials, pattern, kind)) for pattern, kind in _CREDENTIALS),
 )
 
