@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from urllib.parse import quote
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from agenttrail import fields as f
+from agenttrail.masks._rules import kind_of
 from tests._events import assert_valid
 from tests.masks.conftest import event
 
@@ -57,8 +58,10 @@ secrets = st.sampled_from(SECRETS)
 words = st.sampled_from(WORDS)
 # Between these a number may be a card or a Thai id.
 integers = st.integers(-(10**12), 10**12 - 1) | st.integers(min_value=10**19)
+# A number behind a word such as โทร in a list of pairs is personal: not for these values.
+plain_words = words.filter(lambda word: kind_of(word) is None)
 json_values = st.recursive(
-    st.none() | st.booleans() | integers | st.floats(-1e11, 1e11) | st.text(max_size=12) | words,
+    st.none() | st.booleans() | integers | st.floats(-1e11, 1e11) | st.text(max_size=12) | plain_words,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=5,
 )  # fmt: skip
@@ -147,6 +150,7 @@ def shape(value):
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example([["โทร", 0]])
 @given(json_values)
 def test_the_shape_of_json_and_its_numbers_stay(mask, value):
     (masked,) = mask([event({f.TOOL_RESULT: {"value": value}})])

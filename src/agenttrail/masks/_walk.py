@@ -370,7 +370,8 @@ def _names_next(before: str, item: Any, *, is_pair: bool) -> bool:
     if kind_of(before) is None or (isinstance(item, str) and kind_of(item) is not None):
         return False
     if is_pair:
-        return True
+        # A count behind a word is none: ["phone", 0].
+        return isinstance(item, str) or abs(item) >= 1000
     return kind_of(before) == "SECRET" and isinstance(item, str) and not _IDENTIFIER.fullmatch(item)
 
 
