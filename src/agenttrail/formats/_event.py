@@ -10,6 +10,7 @@ from typing import Any
 
 from agenttrail import fields as f
 from agenttrail.formats import _data_uri
+from agenttrail.formats._cut import CUT, drop_end
 from agenttrail.seams import Event, Record
 
 
@@ -81,7 +82,9 @@ def make(
 def unreadable(
     format_id: str, record: Record, error: str, *, timestamp: str, time: str = "neighbour"
 ) -> Event:
-    """The event of a line that is not what its format expects: kept whole under source.raw.
+    """The event of a line that is not what its format expects: kept under source.raw.
+
+    It is kept whole, but for the last word of a line that was cut.
 
     Args:
         format_id: the format's component id.
@@ -90,6 +93,9 @@ def unreadable(
         timestamp: the neighbouring line's time, or the record's time of reading.
         time: which of the two it is: "neighbour" or "read".
     """
+    text = record.data.decode("utf-8", "replace")
+    if record.truncated or _is_half(text):
+        text = drop_end(text) + CUT
     return make(
         format_id,
         {
@@ -97,11 +103,17 @@ def unreadable(
             f.SOURCE_TIME: time,
             f.EVENT_ACTION: "unreadable",
             f.SOURCE_ERROR: "too_long" if record.truncated else error,
-            f.SOURCE_RAW: {"value": record.data.decode("utf-8", "replace")},
+            f.SOURCE_RAW: {"value": text},
         },
         record,
         kind="pipeline_error",
     )
+
+
+def _is_half(text: str) -> bool:
+    """True for JSON whose end is missing: its writer stopped in the middle."""
+    first, last = text.lstrip()[:1], text.rstrip()[-1:]
+    return (first == "{" and last != "}") or (first == "[" and last != "]")
 
 
 def timestamp(value: Any) -> str | None:

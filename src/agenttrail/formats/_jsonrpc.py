@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from agenttrail import jsontext
+from agenttrail.formats._cut import CUT as CUT
+from agenttrail.formats._cut import drop_end
 
 Kind = Literal["request", "notification", "response"]
-
-# Stands at the end of a string that was cut, so that no reader takes it for the whole.
-CUT = "…"
 
 
 def kind(message: Mapping[str, Any]) -> Kind | None:
@@ -56,8 +55,8 @@ _DANGLING = re.compile(r"(?<!\\)((?:\\\\)*)\\(?:u[0-9a-fA-F]{0,3})?\Z")
 def read_cut(text: str) -> Any:
     """What can still be read of a JSON text whose end is missing; None where nothing can.
 
-    Containers are closed where the text ends. A string in the middle of which it ends is kept and
-    gets `CUT` at its end; a number, a literal or a key there is left out, because a part of a
+    Containers are closed where the text ends. A string in the middle of which it ends is kept but
+    for its last word (`drop_end`), and gets `CUT` at its end; a number, a literal or a key there is left out, because a part of a
     number is another number.
 
     Cost: one pass over the text.
@@ -83,7 +82,7 @@ def read_cut(text: str) -> Any:
     tail = "".join(reversed(closers))
     attempts = [text[:safe] + tail]
     if open_string:
-        attempts.insert(0, f'{_DANGLING.sub(_backslashes, text)}{CUT}"{tail}')
+        attempts.insert(0, f'{_DANGLING.sub(_backslashes, drop_end(text))}{CUT}"{tail}')
     elif text.rstrip().endswith('"'):
         attempts.insert(0, text + tail)
     for attempt in attempts:

@@ -31,6 +31,7 @@ from agenttrail import fields as f
 from agenttrail import jsontext
 from agenttrail.errors import OptionError
 from agenttrail.formats import _event, _jsonrpc
+from agenttrail.formats._cut import CUT, drop_end, drop_start
 from agenttrail.formats._mcp_carrier import Carrier, keep_raw
 from agenttrail.formats._mcp_dialog import Dialog
 from agenttrail.seams import Drop, Event, Record
@@ -174,6 +175,8 @@ def _entry(record: Record) -> _Entry | None:
     if head is None or time is None:
         return None
     _, level, server, text = head
+    if record.truncated:
+        text = drop_end(text)
     if not server and record.path is not None and (file := _FILE.fullmatch(record.path)):
         server = file[1]
     return _Entry(record, time, server or None, level, text)
@@ -206,7 +209,11 @@ def _carrier(
 
 
 def _block(entry: _Entry) -> str:
-    lines = (record.data.decode("utf-8", "replace").rstrip("\r") for record in entry.block)
+    lines = (
+        drop_end(line) + CUT if record.truncated else line
+        for record in entry.block
+        for line in [_around_gaps(record.data.decode("utf-8", "replace").rstrip("\r"))]
+    )
     return "".join(f"\n{line}" for line in lines)
 
 
@@ -224,6 +231,9 @@ def _protocol(entry: _Entry, message: re.Match[str], stream: _Stream) -> list[Ev
     text = message[2]
     try:
         value, end = jsontext.loads_prefix(text)
+        if _CUT.search(text):
+            text = _around_gaps(text)
+            value, end = jsontext.loads_prefix(text)
         cut, rest = False, text[end:]
     except ValueError:
         value, cut, rest = _read_gap(_without_tail(text)), True, ""
@@ -231,12 +241,22 @@ def _protocol(entry: _Entry, message: re.Match[str], stream: _Stream) -> list[Ev
     carrier = _carrier(entry, direction, cut=cut, gap=_CUT.search(text) is not None)
     rest = _without_tail(rest) + _block(entry)
     if cut and not _jsonrpc.says_something(value):
-        text = _without_tail(entry.text) + _block(entry)
+        text = _without_tail(_around_gaps(entry.text)) + _block(entry)
         more = {f.MCP_DIRECTION: direction, f.SOURCE_ERROR: "not_json"}
         return [stream.dialog.text(carrier, "text", text, **more)]
     if rest.strip():
         carrier = carrier.with_extra({"tail": rest.strip()})
     return stream.dialog.message(carrier, value)
+
+
+def _around_gaps(text: str) -> str:
+    """The text without the halves of words beside what its writer left out."""
+    parts = _CUT.split(text)
+    gaps = _CUT.findall(text)
+    made = parts[0]
+    for gap, part in zip(gaps, parts[1:], strict=True):
+        made = f"{drop_end(made)}{CUT}{gap}{CUT}{drop_start(part)}"
+    return made
 
 
 def _read_gap(text: str) -> Any:
@@ -246,7 +266,7 @@ def _read_gap(text: str) -> Any:
         pass
     if gap is None:
         return _jsonrpc.read_cut(text)
-    value = _jsonrpc.read_cut(text[: gap.start()])
+    value = _jsonrpc.read_cut(_around_gaps(text[: gap.start()]))
     if not isinstance(value, dict):
         return value
     behind = text[gap.end() :][-_END_CHARS:]
@@ -260,7 +280,7 @@ def _read_gap(text: str) -> Any:
 
 # --- everything else -----------------------------------------------------------------------------
 def _log(entry: _Entry, stream: _Stream) -> list[Event]:
-    text = _without_tail(entry.text)
+    text = _around_gaps(_without_tail(entry.text))
     more: dict[str, Any] = {}
     start = text.find(' {"')
     if start >= 0 and not entry.block:
@@ -297,5 +317,7 @@ def _stderr(record: Record, stream: _Stream) -> Event:
         server=server,
         fields={f.NETWORK_TRANSPORT: "pipe"},
     )
-    text = record.data.decode("utf-8", "replace").rstrip("\r")
+    text = _around_gaps(record.data.decode("utf-8", "replace").rstrip("\r"))
+    if record.truncated:
+        text = drop_end(text) + CUT
     return stream.dialog.text(carrier, "stderr", text, **{f.MCP_DIRECTION: "stderr"})
