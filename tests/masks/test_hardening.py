@@ -7,6 +7,7 @@ import time
 import pytest
 
 from agenttrail import fields as f
+from agenttrail.errors import MaskError, OptionError
 from agenttrail.masks._readings import readings
 from agenttrail.masks._rules import rule_findings
 from agenttrail.masks.presidio import PresidioMask, PresidioOptions
@@ -197,3 +198,23 @@ def test_no_text_makes_the_recognisers_of_secrets_slow(unit):
     for recogniser in all_recognizers(language="en"):
         recogniser.analyze(text, recogniser.supported_entities, None)
     assert time.process_time() - started < 30
+
+
+@pytest.mark.parametrize(
+    "given, said",
+    [
+        ({"language": "de"}, "language"),
+        ({"language": "xx"}, "language"),
+        ({"phone_regions": ("TH", "ZZ")}, "phone_regions"),
+        ({"phone_regions": ("TH", "ZZ"), "workers": 2}, "phone_regions"),
+    ],
+)
+def test_an_option_that_would_leave_recognisers_out_is_refused(given, said):
+    with pytest.raises(OptionError) as caught:
+        PresidioOptions(**given).build()
+    assert caught.value.option == said
+
+
+def test_a_folder_that_is_no_model_is_named(tmp_path):
+    with pytest.raises(MaskError, match="is no spaCy model"):
+        PresidioOptions(spacy_model=str(tmp_path)).build()

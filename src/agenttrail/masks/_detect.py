@@ -194,7 +194,13 @@ def _model(language: str, model: str, wanted_labels: Set[str]) -> Any:
             labels_to_ignore=sorted(_IGNORED_LABELS - wanted_labels),
         ),
     )
-    engine.nlp = {language: load(model)}  # type: ignore[assignment]
+    try:
+        engine.nlp = {language: load(model)}  # type: ignore[assignment]
+    except (OSError, ValueError, ImportError) as error:
+        raise MaskError(
+            f"spacy_model: {model} is no spaCy model that can be loaded ({type(error).__name__})",
+            hint="a folder of a model holds config.cfg and meta.json",
+        ) from None
     return engine
 
 

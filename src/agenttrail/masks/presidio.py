@@ -169,6 +169,13 @@ class PresidioOptions:
         for region in self.phone_regions:
             if not re.fullmatch("[A-Z]{2}", region):
                 raise OptionError("phone_regions", "a region is two capital letters, as TH")
+        if self.language != "en":
+            # With any other code Presidio leaves out its recognisers for English, US_SSN among them.
+            raise OptionError(
+                "language",
+                "the recognisers are registered under en, for every language that they know",
+                hint="language: en; another language's names need only its spacy_model",
+            )
         check_operators(self)
         if not f.TOKEN.fits(self.policy):
             raise OptionError("policy", "must be one word of letters, digits and . _ - / : + ~")
@@ -179,6 +186,7 @@ class PresidioOptions:
 
     def build(self) -> PresidioMask | WorkerMask:
         """The mask, in as many processes as `workers` says. Raises as `one`."""
+        self._check_regions()
         if self.workers == 1:
             return self.one()
         from agenttrail.masks._workers import LostDetector, WorkerMask
@@ -199,6 +207,7 @@ class PresidioOptions:
         """
         pseudonym_keys = read_keys("pseudonym_keys", self.pseudonym_keys)
         encryption_keys = read_keys("encryption_keys", self.encryption_keys)
+        self._check_regions()
         from agenttrail.masks._detect import PresidioDetector
 
         # With stock our defaults give way to Presidio's; what a user chose stays.
@@ -234,6 +243,13 @@ class PresidioOptions:
             regions=self.phone_regions,
         )
         return PresidioMask(self, detector, detector.known, operators)
+
+    def _check_regions(self) -> None:
+        from phonenumbers import SUPPORTED_REGIONS
+
+        strange = sorted(set(self.phone_regions) - SUPPORTED_REGIONS)
+        if strange:
+            raise OptionError("phone_regions", f"no phone numbers are known of {', '.join(strange)}", hint="ISO 3166: TH, JP, LA, US …")  # fmt: skip
 
 
 class PresidioMask:
