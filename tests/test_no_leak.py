@@ -141,3 +141,66 @@ def test_no_byte_of_any_sink_holds_a_planted_secret(
         everything = (written + outside.sent).decode("utf-8", "replace") + "\n".join(told)
         for shape in {secret, quote(secret), quote(secret, safe=""), secret.replace(" ", "")}:
             assert shape not in everything, (name, place)
+
+
+# Secrets that only the name beside them tells, and halves of what was cut.
+NAMED = (
+    {"DB_PASSWORD": "tulip-48151623"},
+    {"password": 48151623},
+    {"credentials": {"user": "tulip", "parts": [{"a": "tulip-48151623"}]}},
+    {"Name": "new_password", "Value": "tulip-48151623"},
+    {"headers": [["X-Api-Key", "tulip-48151623"]]},
+    {"argv": ["run", "--token", "tulip-48151623"]},
+    {"command": "run --token tulip-48151623 --verbose"},
+    {"command": "DB_PASSWORD=tulip-48151623 run"},
+    {"command": "curl -u jane:tulip-48151623 https://api.example.com"},
+    {"env": "AWS_SECRET_ACCESS_KEY=tulip/48151623/Rose7wJalrXUtnFEMIK7MDENG"},
+    {"dir": "/var/home/tulip48151623/x"},
+)
+
+
+def sent(mask: PresidioMask, folder: Path, name: str, lines: Sequence[bytes]) -> str:
+    """All that leaves: the file, the dead letters, the OTLP messages and the notices."""
+    outside, told = Outside(), list[str]()
+    Runner(
+        source=ListSource(records(*lines, path="/srv/x.log")),
+        format=config.members(config.STAGES["format"])[name]().build(), mask=mask,
+        sinks={"file": JsonlOptions(path=str(folder / "out.jsonl")).build(), "otlp": outside},
+        settings=Settings(dead_letter=str(folder / "dead.jsonl")), notice=told.append,
+    ).run()  # fmt: skip
+    written = (folder / "out.jsonl").read_bytes() + (folder / "dead.jsonl").read_bytes()
+    assert written
+    return (written + outside.sent).decode("utf-8", "replace") + "\n".join(told)
+
+
+@pytest.mark.parametrize("held", NAMED, ids=lambda held: next(iter(held)))
+def test_no_secret_leaves_that_only_its_name_tells(
+    mask: PresidioMask, tmp_path: Path, held: dict[str, object]
+) -> None:
+    for name, lines in logs(held, "text").items():
+        folder = tmp_path / name
+        folder.mkdir()
+        everything = sent(mask, folder, name, lines)
+        assert "48151623" not in everything, name
+        assert "tulip-" not in everything, name
+
+
+@pytest.mark.parametrize("text", ["mail jane.roe@example.com", "card 4111 1111 1111 1111"])
+def test_no_half_of_a_secret_leaves_where_a_line_was_cut(
+    mask: PresidioMask, tmp_path: Path, text: str
+) -> None:
+    """The writer stopped two signs before the end of it."""
+    for name, lines in logs({"note": text}, text).items():
+        folder = tmp_path / name
+        folder.mkdir()
+        ends = [(line, line.rfind(text.encode()) + len(text) - 2) for line in lines]
+        halves = [line[:end] for line, end in ends if line.startswith(b"{") and end >= len(text)]
+        everything = sent(mask, folder, name, halves or [b"{"])
+        assert "jane.roe" not in everything, name
+        assert "4111 1111" not in everything, name
+
+
+@pytest.mark.parametrize("word", ["margaret.thatcher", "jane.roe/Thatcher"])
+def test_no_method_that_is_a_name_leaves(mask: PresidioMask, tmp_path: Path, word: str) -> None:
+    message = {"jsonrpc": "2.0", "id": 1, "method": word, "params": {}}
+    assert word not in sent(mask, tmp_path, "mcp_jsonrpc", [json.dumps(message).encode()])
