@@ -185,19 +185,19 @@ def test_no_secret_leaves_that_only_its_name_tells(
         assert "tulip-" not in everything, name
 
 
-@pytest.mark.parametrize("text", ["mail jane.roe@example.com", "card 4111 1111 1111 1111"])
+@pytest.mark.parametrize("text", ["mail bob@example.com", "card 5105 1051 0510 5100"])
 def test_no_half_of_a_secret_leaves_where_a_line_was_cut(
     mask: PresidioMask, tmp_path: Path, text: str
 ) -> None:
-    """The writer stopped two signs before the end of it."""
+    """The writer stopped seven signs before the end of it."""
     for name, lines in logs({"note": text}, text).items():
         folder = tmp_path / name
         folder.mkdir()
-        ends = [(line, line.rfind(text.encode()) + len(text) - 2) for line in lines]
+        ends = [(line, line.rfind(text.encode()) + len(text) - 7) for line in lines]
         halves = [line[:end] for line, end in ends if line.startswith(b"{") and end >= len(text)]
         everything = sent(mask, folder, name, halves or [b"{"])
-        assert "jane.roe" not in everything, name
-        assert "4111 1111" not in everything, name
+        assert "bob@" not in everything, name
+        assert "5105 1051" not in everything, name
 
 
 @pytest.mark.parametrize("word", ["margaret.thatcher", "jane.roe/Thatcher"])
