@@ -101,7 +101,9 @@ def patterns(capture: Path, arguments: argparse.Namespace) -> Iterator[Row]:
             [(x.entity, x.start, x.end, x.score, x.recogniser) for x in found] != answer
             for found, answer in zip(run["answers"], expected, strict=True)
         )
-        reader = Reader(Known(run["known"]), Markers(("PERSON",), lambda *_: False), 10**9, as_is=True)
+        reader = Reader(
+            Known(run["known"]), Markers(("PERSON",), lambda *_: False), 10**9, as_is=True
+        )
         [reader.ask(text, "prose") for text in texts]
         reader.learn()
         started = cpu()
