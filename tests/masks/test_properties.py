@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from agenttrail import fields as f
 from agenttrail.masks._rules import kind_of
-from agenttrail.masks._rules import kind_of
 from tests._events import assert_valid
 from tests.masks.conftest import event
 
