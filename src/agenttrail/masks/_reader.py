@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Literal, Protocol
 
@@ -64,8 +64,8 @@ class Reader:
         self._cache_chars = cache_chars
         self._asked: dict[tuple[str, Mode], None] = {}
         self._rules = Prefilter([Source(p, 0) for p, _ in RULES] + [Source(p, 0) for p in TRIGGERS])
-        # How often the answer was not known.
-        self.missed = 0
+        # What was asked in vain, in order, until the caller clears it.
+        self.missed: list[tuple[str, Mode]] = []
         # Texts that stay as they are under any key, and the characters that they count for.
         self.unchanged: dict[str, int] = {}
 
@@ -82,11 +82,15 @@ class Reader:
             mode = "prose"
         answer = self._known.get((text, mode))
         if answer is None:
-            self.missed += 1
+            self.missed.append((text, mode))
             self._asked[text, mode] = None
         else:
             self._known.move_to_end((text, mode))
         return answer
+
+    def finds(self, asked: Iterable[tuple[str, Mode]]) -> bool:
+        """Whether anything was found in any of these, which are known now."""
+        return any(self._known.get(each) != () for each in asked)
 
     def learn(self) -> bool:
         """Reads what was asked in vain since the last call; False where there was nothing."""

@@ -76,7 +76,7 @@ from agenttrail.masks._operators import (
     Replace,
     check_operators,
 )
-from agenttrail.masks._reader import Detector, Reader
+from agenttrail.masks._reader import Detector, Mode, Reader
 from agenttrail.masks._rules import KINDS
 from agenttrail.masks._trace import Trace, TracedWalk, trace
 from agenttrail.masks._walk import Found, Walk
@@ -378,18 +378,21 @@ class PresidioMask:
         return masked
 
     def _settled(self, events: Sequence[Event]) -> list[tuple[dict[str, Any], Walk]]:
-        """Walks the events until nothing in them is unknown to the reader."""
+        """Walks the events until nothing in them is unknown to the reader.
+
+        A walk takes what is not known yet for a text without findings; where that proves true, it
+        stands.
+        """
         walked: dict[int, tuple[dict[str, Any], Walk]] = {}
         unsettled = list(range(len(events)))
         while unsettled:
-            missed = []
+            missed: dict[int, list[tuple[str, Mode]]] = {}
             for place in unsettled:
-                before = self._reader.missed
+                self._reader.missed = []
                 walked[place] = self._walk(events[place].fields)
-                if self._reader.missed != before:
-                    missed.append(place)
+                missed[place] = self._reader.missed
             self._reader.learn()
-            unsettled = missed
+            unsettled = [place for place in unsettled if self._reader.finds(missed[place])]
         return [walked[place] for place in range(len(events))]
 
     def _walk(self, fields: Mapping[str, Any]) -> tuple[dict[str, Any], Walk]:
@@ -403,6 +406,9 @@ class PresidioMask:
         removed = 0
         for name, value in fields.items():
             if value is None or name == f.PII_POLICY:
+                continue
+            if f.CONSTANTS.get(name) == value:
+                masked[name] = value
                 continue
             walk.path = [name]
             result = mask_field(f.FIELDS[name], value, walk)
