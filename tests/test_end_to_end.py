@@ -92,7 +92,7 @@ delivery: {{batch_events: 10}}
         document = json.loads(line)
         document["data_stream"]["namespace"] = namespace
         expected[document["event"]["id"]] = document
-    assert len(expected) == 600
+    assert len(expected) == 1000
     assert stored(elasticsearch, namespace) == expected
     # The file beside it holds each event once, too.
     lines = (tmp_path / "out.jsonl").read_bytes().splitlines()
