@@ -44,7 +44,7 @@ def test_killed_ten_times_the_events_are_those_of_one_undisturbed_run(
     for name in ("a", "b"):
         # Calls and answers interleave, so that a kill always finds some half-way.
         halves = [
-            wire(n, f"mail {name}{n}@example.com").splitlines(keepends=True) for n in range(300)
+            wire(n, f"mail {name}{n}@example.com").splitlines(keepends=True) for n in range(500)
         ]
         lines = [pair[0] for pair in halves[:20]]
         for number, (_, answer) in enumerate(halves):
