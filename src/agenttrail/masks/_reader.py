@@ -68,6 +68,7 @@ class Reader:
         self.missed: list[tuple[str, Mode]] = []
         # Texts that stay as they are under any key, and the characters that they count for.
         self.unchanged: dict[str, int] = {}
+        self._unchanged_chars = 0
 
     def is_marker(self, text: str) -> bool:
         return self._markers.is_marker(text)
@@ -87,6 +88,12 @@ class Reader:
         else:
             self._known.move_to_end((text, mode))
         return answer
+
+    def stays(self, text: str, chars: int) -> None:
+        """Notes that a text stays as it is under any key, and the characters it counts for."""
+        if text not in self.unchanged:
+            self._unchanged_chars += len(text) + 100
+        self.unchanged[text] = chars
 
     def finds(self, asked: Iterable[tuple[str, Mode]]) -> bool:
         """Whether anything was found in any of these, which are known now."""
@@ -145,8 +152,9 @@ class Reader:
 
     def trim(self) -> None:
         """Brings memory back within its bound; called between batches."""
-        if sum(map(len, self.unchanged)) > self._cache_chars:
+        if self._unchanged_chars > self._cache_chars:
             self.unchanged.clear()
+            self._unchanged_chars = 0
         while self._chars > self._cache_chars:
             (text, _), _ = self._known.popitem(last=False)
             self._chars -= len(text) + 100

@@ -181,7 +181,7 @@ class Walk:
             and (how == "prose" or not _ONE_NAME.fullmatch(value.strip()))
             and self._reader.ask(value, how) == ()
         ):
-            self._reader.unchanged[value] = before - self._chars_left
+            self._reader.stays(value, before - self._chars_left)
         return masked
 
     def word(self, value: str) -> str:

@@ -65,7 +65,7 @@ class WorkerMask:
         for number, chunk in enumerate(chunks):
             try:
                 masked += waiting[number].result()
-            except (BrokenProcessPool, IndexError):
+            except Exception:  # noqa: BLE001  a dead worker, or an event that does not travel
                 masked += [self._again(event) for event in chunk]
         return masked
 
@@ -85,6 +85,8 @@ class WorkerMask:
             except BrokenProcessPool:
                 self._pool.shutdown(wait=False)
                 self._pool = self._start()
+            except Exception:  # noqa: BLE001  fail closed, whatever it was
+                break
         return self._lost([event])[0]
 
     def _start(self) -> ProcessPoolExecutor:

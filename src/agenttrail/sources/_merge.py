@@ -6,7 +6,6 @@ import queue
 import threading
 from collections.abc import Iterator, Sequence
 
-from agenttrail.errors import AgenttrailError
 from agenttrail.seams import Idle, Measured, Notice, Position, Record, Source, StreamEnd
 
 _QUEUE_ITEMS = 1_000
@@ -52,8 +51,6 @@ class MergedSource:
                 self._put(source, item)
                 if self._closed.is_set():
                     return
-        except AgenttrailError as error:
-            last = error
         except Exception as error:  # noqa: BLE001  raised again in the reader's thread
             last = error
         self._put(source, last)
