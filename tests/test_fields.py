@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agenttrail import fields as f
+from agenttrail import shapes
 from tests._events import SAMPLES, full
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "agents"
@@ -82,8 +83,8 @@ def test_what_the_registry_does_not_know_is_kept_apart() -> None:
 )  # fmt: skip
 def test_a_machine_made_id_never_looks_like_personal_data(value: str) -> None:
     """What fits this shape is not even searched, so nothing personal may fit."""
-    assert not f.MADE_ID.fits(value)
-    assert not f.HEX.fits(value)
+    assert not shapes.MADE_ID.fits(value)
+    assert not shapes.HEX.fits(value)
 
 
 @pytest.mark.parametrize(
@@ -91,8 +92,8 @@ def test_a_machine_made_id_never_looks_like_personal_data(value: str) -> None:
 )
 def test_a_name_is_no_method_and_no_action(value: str) -> None:
     """Methods that are not of the protocol are read as words."""
-    assert not f.METHOD.fits(value)
-    assert not f.ACTION.fits(value)
+    assert not shapes.METHOD.fits(value)
+    assert not shapes.ACTION.fits(value)
 
 
 @pytest.mark.parametrize(
@@ -102,8 +103,8 @@ def test_a_name_is_no_method_and_no_action(value: str) -> None:
      "sampling/createMessage", "tasks/get", "claude/channel"],
 )  # fmt: skip
 def test_methods_of_the_protocol_are_left_alone(value: str) -> None:
-    assert f.METHOD.fits(value)
-    assert f.ACTION.fits(value)
+    assert shapes.METHOD.fits(value)
+    assert shapes.ACTION.fits(value)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +114,7 @@ def test_methods_of_the_protocol_are_left_alone(value: str) -> None:
 )  # fmt: skip
 def test_a_class_of_errors_may_have_a_path(value: str, is_class: bool) -> None:
     """And a path that ends in no error may be a person's name."""
-    assert f.CLASS.fits(value) == is_class
+    assert shapes.CLASS.fits(value) == is_class
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="needs the recorded logs beside the project")
@@ -121,7 +122,7 @@ def test_ids_in_recorded_logs_are_left_alone() -> None:
     """All but the few that hold no digit: those are searched, and nothing is found in them."""
     made = re.compile(r'"((?:toolu|srvtoolu|call|msg|req)_[A-Za-z0-9]{16,80})"')
     ids = {i for path in sorted(DATA.rglob("*.jsonl"))[:200] for i in made.findall(path.read_text("utf-8", "replace"))}  # fmt: skip
-    strange = {i for i in ids if not f.MADE_ID.fits(i) and any(map(str.isdecimal, i))}
+    strange = {i for i in ids if not shapes.MADE_ID.fits(i) and any(map(str.isdecimal, i))}
     assert len(ids) > 100
     assert strange == set()
 
@@ -129,8 +130,8 @@ def test_ids_in_recorded_logs_are_left_alone() -> None:
 def test_digests_are_left_alone() -> None:
     """Hex of 16 bytes always, of 8 nearly always."""
     digests = [hashlib.blake2b(b"%d" % n, digest_size=16).hexdigest() for n in range(5000)]
-    assert sum(not f.MADE_ID.fits(digest) for digest in digests) < 5
-    assert sum(not f.MADE_ID.fits(digest[:16]) for digest in digests) < 100
+    assert sum(not shapes.MADE_ID.fits(digest) for digest in digests) < 5
+    assert sum(not shapes.MADE_ID.fits(digest[:16]) for digest in digests) < 100
 
 
 @pytest.mark.parametrize(
@@ -141,4 +142,4 @@ def test_digests_are_left_alone() -> None:
 )  # fmt: skip
 def test_ids_that_machines_make_are_left_alone(value: str) -> None:
     """UUIDs, hex digests, ULIDs, and the prefixed ids of the known providers."""
-    assert f.MADE_ID.fits(value)
+    assert shapes.MADE_ID.fits(value)

@@ -16,6 +16,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from agenttrail.shapes import (
+    ACTION,
+    CLASS,
+    DATE,
+    HEX,
+    LABEL,
+    MADE_ID,
+    METHOD,
+    PROVIDER,
+    TOKEN,
+    VERSION,
+    WORD,
+    Shape,
+    one_of,
+)
+
 SCHEMA_VERSION = "1.0"
 ECS_VERSION = "9.4.0"
 GEN_AI_SEMCONV = "gen-ai-dev/1.42.0-dev@e07f4eba"
@@ -41,86 +57,6 @@ Privacy = Literal["structural", "text", "personal"]
 # structural: left alone while it has its shape, masked like text where it lacks it;
 # text: strings are analysed, objects are walked, keys included;
 # personal: replaced whole by `<kind>`, whatever it looks like.
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
-    """What a structural string must look like to be left alone.
-
-    `scan` is True where the shape is loose enough to fit a phone number or a card: then it is still
-    searched by patterns (not by the language model, which sees names in identifiers). With `words`
-    a value that does not fit is read by the model too, its separators as spaces.
-    """
-
-    name: str
-    pattern: re.Pattern[str]
-    scan: bool = False
-    words: bool = False
-
-    def fits(self, value: str) -> bool:
-        return self.pattern.fullmatch(value) is not None
-
-
-# Hex that is no number with a letter in it. Digests have three letters and more, all but 1 in 20,000.
-_HEX = (
-    r"(?:(?=[0-9]{0,14}[a-f])(?![0-9a-f]{0,8}\d{7})[0-9a-f]{8,15}"
-    r"|(?![0-9a-f]{0,19}\d{12})[0-9a-f]{16,31}|(?=(?:[0-9]{0,125}[a-f]){3})[0-9a-f]{32,128})"
-)
-# Ids that machines make. A long run of digits, also one cut by dashes, is in none of them: it may be
-# a card or a phone. A prefixed one has a letter behind a digit, which names and years have not.
-_MADE = (
-    r"(?=[0-9-]{0,35}[a-fA-F]|0{8}-)[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-    rf"|(?=[0-9a-f]{{16,64}}\Z){_HEX}"
-    r"|(?=[0-9A-Z]{0,25}[A-Z])(?![0-9A-Z]{0,17}\d{9})[0-7][0-9A-HJKMNP-TV-Z]{25}"  # ULID
-    r"|(?:toolu|srvtoolu|call|fc|ctc|rs|msg|req|resp|chatcmpl|run|thread|trace|span|agent|task|sess|evt)"
-    r"_(?:bdrk_|vrtx_|\d{2}_)?"
-    rf"(?:(?=[0-9a-f]{{32,80}}\Z){_HEX}"
-    r"|(?=[A-Za-z]{0,79}\d{1,6}[A-Za-z])(?![A-Za-z0-9]{0,73}\d{7})[A-Za-z0-9]{6,80})"
-    r"|\d{1,6}"
-)
-MADE_ID = Shape(name="id", pattern=re.compile(_MADE))
-TOKEN = Shape(name="token", pattern=re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/+~-]{0,255}"), scan=True)
-# A code from a protocol: few, short, never a person. One of another shape (margaret.thatcher, or a
-# class with its path) is read as the words it is made of.
-_WORD = r"[A-Za-z_-][A-Za-z_-]{0,63}|-?\d{1,6}"
-WORD = Shape(name="word", pattern=re.compile(_WORD), words=True)
-CLASS = Shape(
-    name="class of an error",
-    pattern=re.compile(
-        rf"{_WORD}|(?:[A-Za-z_]{{1,32}}[.:$]{{1,2}}){{1,6}}[A-Za-z_]{{0,48}}"
-        r"(?:Error|Exception|Timeout|Interrupt|Exit|Failure|Fault|Warning|Refused)"
-    ),
-    words=True,
-)
-# Names of systems in OTel GenAI: aws.bedrock, gcp.vertex_ai.
-PROVIDER = Shape(
-    name="provider",
-    pattern=re.compile(rf"{_WORD}|(?:aws|azure|gcp|ibm|oracle)(?:\.[a-z_]{{1,32}}){{1,3}}"),
-    words=True,
-)
-# Methods of MCP 2024-11-05 to 2026-07-28 and of its extensions, and those that clients send of
-# their own under their name. Any other is read as the words it is made of.
-_METHOD = (
-    r"initialize|ping|(?:server|tools|prompts|resources|roots|sampling|elicitation|completion|logging"
-    r"|tasks|subscriptions|messages|events|notifications|ui|codex|claude)(?:/[a-zA-Z_]{1,40}){1,4}"
-)
-METHOD = Shape(name="method", pattern=re.compile(_METHOD), words=True)
-ACTION = Shape(name="action", pattern=re.compile(rf"{_METHOD}|[a-z][a-z_-]{{0,63}}"), words=True)
-VERSION = Shape(
-    name="version",
-    pattern=re.compile(r"v?\d{1,5}(?:[.-]\d{1,5}){0,3}(?:[-+.]?[A-Za-z0-9.+-]{0,32})?"),
-    scan=True,
-)
-HEX = Shape(name="hex", pattern=re.compile(_HEX))
-DATE = Shape(
-    name="date",
-    pattern=re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?Z"),
-)
-
-
-def one_of(*values: str) -> Shape:
-    """The shape of an enumeration."""
-    return Shape(name="one of", pattern=re.compile("|".join(map(re.escape, values))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,6 +166,8 @@ AGENT_PARENT_ID = _field("agenttrail.agent.parent.id", "keyword", "Instance or s
 AGENT_TYPE = _field("agenttrail.agent.type", "keyword", "Kind of sub-agent as its runtime calls it.", _OWN, shape=TOKEN)
 AGENT_SIDECHAIN = _field("agenttrail.agent.sidechain", "boolean", "True on the work of a sub-agent beside the main conversation.", _OWN)
 TASK_ID = _field("agenttrail.task.id", "keyword", "Unit of work asked for by a person or a job.", _OWN, ocsf="metadata.correlation_uid", shape=TOKEN)
+TASK_STATE = _field("agenttrail.task.state", "keyword", "On the event that begins or ends a task: started, completed, failed, or abandoned where it was cut off.", _OWN, shape=one_of("started", "completed", "failed", "abandoned"), envelope=True)
+TASK_HUMAN = _field("agenttrail.task.human", "boolean", "Only true: a person had to step in (an approval, an answer, a takeover): the task is escalated.", _OWN, envelope=True)
 TURN_ID = _field("agenttrail.turn.id", "keyword", "One turn (prompt to final answer) where the source names it.", _OWN, shape=TOKEN)
 HANDOFF_FROM = _field("agenttrail.handoff.from", "keyword", "Agent that handed over.", _OWN, shape=TOKEN)
 HANDOFF_TO = _field("agenttrail.handoff.to", "keyword", "Agent that took over.", _OWN, shape=TOKEN)
@@ -244,6 +182,17 @@ REASONING_TOKENS = _field("gen_ai.usage.reasoning.output_tokens", "long", "Outpu
 COST_TOTAL = _field("agenttrail.cost.total", "double", "Money spent.", _OWN, unit="agenttrail.cost.currency")
 COST_CURRENCY = _field("agenttrail.cost.currency", "keyword", "ISO 4217 code.", _OWN, shape=Shape(name="currency", pattern=re.compile("[A-Z]{3}")))
 COST_SOURCE = _field("agenttrail.cost.source", "keyword", "reported by the source, or computed.", _OWN, shape=one_of("reported", "computed"))
+COST_COMPUTED = _field("agenttrail.cost.computed", "double", "By the price table, where the source reported another cost.", _OWN, unit="agenttrail.cost.currency")
+COST_PRICE_DATE = _field("agenttrail.cost.price.date", "keyword", "Day from which the price that was used holds.", _OWN, shape=Shape(name="day", pattern=re.compile(r"20\d\d-[01]\d-[0-3]\d")))
+COST_FINDINGS = _field("agenttrail.cost.findings", "keywords", "differs_from_reported, no_price.", _OWN, shape=one_of("differs_from_reported", "no_price"), envelope=True)
+USAGE_ROLLUP = _field("agenttrail.usage.rollup", "boolean", "Only true: tokens and cost repeat those of children with events of their own; left out of sums.", _OWN, envelope=True)
+BUDGET_NAMES = _field("agenttrail.budget.names", "keywords", "Budgets that passed a threshold with this event.", _OWN, shape=LABEL)
+BUDGET_VERDICT = _field("agenttrail.budget.verdict", "keyword", "What the strictest of these thresholds asks for.", _OWN, shape=one_of("alert", "require_approval", "stop"), envelope=True)
+BUDGET_USED = _field("agenttrail.budget.used", "double", "Share of that budget that is spent.", _OWN, unit="1", envelope=True)
+EVALUATION_NAME = _field("gen_ai.evaluation.name", "keyword", "What was evaluated.", _GENAI, shape=LABEL)
+EVALUATION_SCORE = _field("gen_ai.evaluation.score.value", "double", "Score given.", _GENAI)
+EVALUATION_LABEL = _field("gen_ai.evaluation.score.label", "keyword", "Label given.", _GENAI, shape=LABEL)
+EVALUATION_EXPLANATION = _field("gen_ai.evaluation.explanation", "text", "Why, in the evaluator's words.", _GENAI)
 
 # --- tool ----------------------------------------------------------------------------------------
 TOOL_NAME = _field("gen_ai.tool.name", "keyword", "Tool called. MCP names its characters: A-Z a-z 0-9 _ - . (MCP 2026-07-28, Tools).", _GENAI, ecs="gen_ai.tool.name", ocsf="api.operation", shape=Shape(name="tool name", pattern=re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,127}"), scan=True ))
@@ -322,6 +271,33 @@ APPROVAL_SCOPE = _field("agenttrail.approval.scope", "keyword", "once, session, 
 APPROVAL_WAIT_MS = _field("agenttrail.approval.wait_ms", "long", "Time a person took to decide.", _OWN, unit="ms", envelope=True)
 PERMISSION_MODE = _field("agenttrail.permission.mode", "keyword", "Mode that the agent ran in (Claude Code permissionMode, Codex approval_policy). It does not prove that a person was asked.", _OWN, shape=WORD, envelope=True)
 PERMISSION_SANDBOX = _field("agenttrail.permission.sandbox", "keyword", "Sandbox that the agent ran in (Codex sandbox_policy).", _OWN, shape=WORD, envelope=True)
+
+# --- whose agent, which rule, which decision ------------------------------------------------------
+REGISTRY_AGENT_ID = _field("agenttrail.registry.agent.id", "keyword", "Agent's id in the agent registry.", _OWN, ocsf="ai_agent.uid", shape=TOKEN, envelope=True)
+REGISTRY_OWNER = _field("agenttrail.registry.owner", "keyword", "Business owner by the registry.", _OWN, shape=LABEL)
+REGISTRY_DEPARTMENT = _field("agenttrail.registry.department", "keyword", "Department that the agent works for.", _OWN, shape=LABEL)
+REGISTRY_PURPOSE = _field("agenttrail.registry.purpose", "keyword", "What the agent is for.", _OWN, shape=LABEL)
+REGISTRY_FINDINGS = _field("agenttrail.registry.findings", "keywords", "unregistered_agent, undeclared_server, undeclared_tool, category_not_allowed, past_deprecation, not_seen.", _OWN, shape=one_of("unregistered_agent", "undeclared_server", "undeclared_tool", "category_not_allowed", "past_deprecation", "not_seen"), envelope=True)
+DATA_CATEGORIES = _field("agenttrail.data.categories", "keywords", "Categories of data that the event deals with, by registry and policy.", _OWN, shape=TOKEN)
+RESOURCE_IDS = _field("agenttrail.resource.ids", "keywords", "Keyed hashes of the records that the call reads or changes: equal for equal records.", _OWN, shape=HEX, envelope=True)
+POLICY_VERDICT = _field("agenttrail.policy.verdict", "keyword", "What policy asks of this call.", _OWN, ocsf="disposition_id", shape=one_of("automatic", "require_approval", "stop"), envelope=True)
+POLICY_BASIS = _field("agenttrail.policy.basis", "keyword", "Kind of rule that decided: always, threshold, sampling, budget, stopped, default.", _OWN, shape=one_of("always", "threshold", "sampling", "budget", "stopped", "default"), envelope=True)
+POLICY_RULES = _field("agenttrail.policy.rules", "keywords", "Names of the rules that matched, the one that decided first.", _OWN, ocsf="policy.name", shape=LABEL)
+POLICY_VERSION = _field("agenttrail.policy.version", "keyword", "Version of the policy.", _OWN, ocsf="policy.version", shape=TOKEN, envelope=True)
+APPROVAL_ID = _field("agenttrail.approval.id", "keyword", "Links request, decision and execution.", _OWN, shape=TOKEN)
+APPROVAL_STAGE = _field("agenttrail.approval.stage", "keyword", "request, decision or execution.", _OWN, shape=one_of("request", "decision", "execution"), envelope=True)
+APPROVAL_ARGUMENTS_HASH = _field("agenttrail.approval.arguments.hash", "keyword", "Keyed hash of the arguments that the decision was about.", _OWN, shape=HEX, envelope=True)
+APPROVAL_APPROVER = _field("agenttrail.approval.approver.id", "keyword", "Who decided.", _OWN, ocsf="actor.user.uid", kind="USER_ID")
+APPROVAL_CHANNEL = _field("agenttrail.approval.channel", "keyword", "Escalation channel.", _OWN, shape=LABEL)
+APPROVAL_TARGET_MS = _field("agenttrail.approval.target_ms", "long", "Response time that the channel promises.", _OWN, unit="ms", envelope=True)
+APPROVAL_EXPIRES = _field("agenttrail.approval.expires", "date", "Until when the decision holds.", _OWN, shape=DATE, envelope=True)
+APPROVAL_FINDINGS = _field("agenttrail.approval.findings", "keywords", "Marks of reconciliation.", _OWN, shape=one_of("executed_without_approval", "arguments_changed", "decision_reused", "executed_after_deny", "executed_after_expiry", "approved_by_owner", "target_missed"), envelope=True)
+CONTROL_ACTION = _field("agenttrail.control.action", "keyword", "An agent was stopped or started.", _OWN, shape=one_of("stop", "start"), envelope=True)
+CONTROL_SCOPE = _field("agenttrail.control.scope", "keyword", "What was stopped or started.", _OWN, shape=one_of("agent", "tool", "server", "all"), envelope=True)
+CONTROL_TARGET = _field("agenttrail.control.target", "keyword", "Name of it.", _OWN, shape=TOKEN)
+ANOMALY_NAME = _field("agenttrail.anomaly.name", "keyword", "Anomaly found by agenttrail itself, as its runbook is called.", _OWN, ocsf="finding_info.title", shape=Shape(name="slug", pattern=re.compile(r"[a-z]{2,20}(?:-[a-z]{1,20}){1,6}")), envelope=True)
+ANOMALY_SEVERITY = _field("agenttrail.anomaly.severity", "keyword", "critical, high, medium, low.", _OWN, ocsf="severity", shape=one_of("critical", "high", "medium", "low"), envelope=True)
+ANOMALY_EVIDENCE = _field("agenttrail.anomaly.evidence", "object", "Counts and ids that it rests on.", _OWN)
 
 # --- about the record itself ---------------------------------------------------------------------
 SCHEMA_VERSION_FIELD = _field("agenttrail.schema.version", "keyword", "Version of this record.", _OWN, shape=VERSION, envelope=True)

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from agenttrail import fields as f
+from agenttrail import shapes
 from agenttrail.formats import _event
 from agenttrail.jsontext import Number
 
@@ -85,7 +86,7 @@ def _date(value: Any) -> str | None:
     if isinstance(value, float) and not abs(value) < 1e20:
         return None
     text = _event.timestamp(value)
-    return text if text is not None and f.DATE.fits(text) else None
+    return text if text is not None and shapes.DATE.fits(text) else None
 
 
 def _object(value: Any) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from agenttrail import fields as f
+from agenttrail import shapes
 from agenttrail.formats import _data_uri
 from agenttrail.formats._cut import CUT, drop_end
 from agenttrail.seams import Event, Record
@@ -145,7 +146,7 @@ def timestamp(value: Any) -> str | None:
         return None
     try:
         moment = datetime.fromisoformat(value)
-        if f.DATE.fits(value):
+        if shapes.DATE.fits(value):
             return value
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)

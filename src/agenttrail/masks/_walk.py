@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from agenttrail import fields as f
-from agenttrail import jsontext
+from agenttrail import jsontext, shapes
 from agenttrail.masks._findings import Finding, render
 from agenttrail.masks._operators import Keep, Operator, Operators
 from agenttrail.masks._reader import Mode, Reader
@@ -385,7 +384,9 @@ def _is_plain(key: str) -> bool:
 
 def is_settled(text: str) -> bool:
     """True for a string that no personal data fits: a machine's id, a digest, a timestamp."""
-    return f.MADE_ID.fits(text) or f.HEX.fits(text) or _SETTLED.fullmatch(text) is not None
+    return (
+        shapes.MADE_ID.fits(text) or shapes.HEX.fits(text) or _SETTLED.fullmatch(text) is not None
+    )
 
 
 def _free(key: str, taken: set[str]) -> str:

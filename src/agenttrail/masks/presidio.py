@@ -62,7 +62,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from agenttrail import fields as f
-from agenttrail import jsontext
+from agenttrail import jsontext, shapes
 from agenttrail.errors import MaskError, OptionError
 from agenttrail.masks._explain import Reason, explain
 from agenttrail.masks._fields import REMOVED, fits_type, mask_field
@@ -177,7 +177,7 @@ class PresidioOptions:
                 hint="language: en; another language's names need only its spacy_model",
             )
         check_operators(self)
-        if not f.TOKEN.fits(self.policy):
+        if not shapes.TOKEN.fits(self.policy):
             raise OptionError("policy", "must be one word of letters, digits and . _ - / : + ~")
 
     def wide(self) -> PresidioOptions:

@@ -24,7 +24,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from agenttrail import fields as f
-from agenttrail import jsontext
+from agenttrail import jsontext, shapes
 
 if TYPE_CHECKING:
     from opentelemetry.proto.common.v1.common_pb2 import AnyValue
@@ -110,7 +110,7 @@ def any_value(value: Any, depth: int = _DEPTH) -> AnyValue:
 
 def unix_nanoseconds(timestamp: str) -> int | None:
     """Nanoseconds since 1970 of RFC 3339 text in UTC; None where 64 unsigned bits cannot say it."""
-    if not f.DATE.fits(timestamp):
+    if not shapes.DATE.fits(timestamp):
         return None
     whole, _, fraction = timestamp.removesuffix("Z").partition(".")
     try:
