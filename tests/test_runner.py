@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 
 from agenttrail.errors import AgenttrailError, Bug, Rejected, RetryLater, Unreachable
 from agenttrail.runner import Outcome, Runner, Settings
-from agenttrail.seams import Drop, Dropped, Event, Idle, MaskedEvent, Notice, Record, StreamEnd
+from agenttrail.seams import (
+    Drop,
+    Dropped,
+    Event,
+    Idle,
+    MaskedEvent,
+    Notice,
+    Position,
+    Record,
+    StreamEnd,
+)
 from agenttrail.testing import ListSource, MemorySink, records
 from tests._events import masked
 
@@ -151,6 +161,33 @@ def test_nothing_is_committed_before_every_sink_has_it() -> None:
     assert source.committed == []
     assert outcome.failed
     assert outcome.counts.events_undelivered == 1
+
+
+def test_an_enricher_remembers_after_every_sink_and_before_the_commit() -> None:
+    """Killed in between, the batch comes again and the enricher knows it."""
+    order: list[str] = []
+
+    class Counting:
+        def __call__(self, event: Event, /) -> Event:
+            return event
+
+        def save(self) -> None:
+            order.append("save")
+
+    class Sink(MemorySink):
+        def write(self, batch: Sequence[MaskedEvent], /) -> None:
+            order.append("write")
+
+    class Source(ListSource):
+        def commit(self, positions: Sequence[Position], /) -> None:
+            order.append("commit")
+
+    source = Source(records(b"event"))
+    run(source=source, enrichers=[Counting()], sinks={"a": Sink(), "b": Sink()})
+    assert order == ["write", "write", "save", "commit"]
+    order.clear()
+    run("event", enrichers=[Counting()], sink=MemorySink([Unreachable("gone")]))
+    assert order == []
 
 
 def test_a_sink_is_retried_with_growing_pauses_and_jitter_until_it_answers() -> None:

@@ -35,6 +35,7 @@ from agenttrail.seams import (
     Notice,
     Position,
     Record,
+    Remembering,
     Sink,
     Source,
     StreamEnd,
@@ -294,6 +295,9 @@ class Runner:
             self.counts.batches += 1
             self._observe(masked)
         self._batch = _Batch(born=self._clock())
+        for enricher in self.enrichers:
+            if isinstance(enricher, Remembering):
+                enricher.save()
         if batch.positions:
             self.source.commit(list(batch.positions.values()))
         if batch.bytes and (spent := self._clock() - begun) > 0:

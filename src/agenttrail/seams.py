@@ -166,6 +166,17 @@ class Enricher(Protocol):
     def __call__(self, event: Event, /) -> Event: ...
 
 
+@runtime_checkable
+class Remembering(Protocol):
+    """An enricher that remembers: `save` makes it durable.
+
+    Called after every sink has the batch, before its positions are committed: a killed run gives the
+    events of at most one batch again, and `governance.state` tells them apart.
+    """
+
+    def save(self) -> None: ...
+
+
 class Mask(Protocol):
     """The last step before a sink: as many masked events out as events in, in their order.
 
