@@ -1,13 +1,20 @@
-"""`python -m tests.engines prepare [elasticsearch] [otelcol]`: fetches and builds engines ahead."""
+"""`python -m tests.engines prepare [NAME…]`: fetches and builds engines ahead."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from typing import Any
 
-from tests.engines import elasticsearch, otelcol
+from tests.engines import elasticsearch, otelcol, rsyslog, syslog_ng
 from tests.engines._process import MissingError, say
 
-_ENGINES = {"elasticsearch": elasticsearch.prepare, "otelcol": otelcol.prepare}
+_ENGINES: dict[str, Callable[[], Any]] = {
+    "elasticsearch": elasticsearch.prepare,
+    "otelcol": otelcol.prepare,
+    "rsyslog": lambda: rsyslog.prepare().binary,
+    "syslog_ng": lambda: syslog_ng.prepare().binary,
+}
 
 
 def main(arguments: list[str]) -> int:

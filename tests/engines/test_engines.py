@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engines import elasticsearch, otelcol
+from tests.engines import elasticsearch, otelcol, rsyslog, syslog_ng
 from tests.engines._process import PROJECT, MissingError, Process, work_folder
 from tests.engines.fixtures import required
 
@@ -18,6 +18,8 @@ from tests.engines.fixtures import required
     [
         (elasticsearch.prepare, "apt-get install (maven|openjdk-17)"),
         (otelcol.prepare, "apt-get install golang-go"),
+        (rsyslog.prepare, "apt-get update && apt-get install rsyslog"),
+        (syslog_ng.prepare, "apt-get update && apt-get install syslog-ng-core"),
     ],
 )
 def test_a_missing_tool_is_told_with_its_install_command(
