@@ -108,10 +108,10 @@ class TracedWalk(Walk):
         ]
         self._loose = []
 
-    def _key(self, key: str) -> str:
+    def key(self, key: str) -> str:
         self._in_key = True
         try:
-            return super()._key(key)
+            return super().key(key)
         finally:
             self._in_key = False
 

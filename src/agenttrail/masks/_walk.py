@@ -115,6 +115,8 @@ class Walk:
         self.by_operator: Counter[str] = Counter()
         self.found: list[Found] = []
         self.path: list[str] = []
+        # Values that were written anew though nothing was found in them.
+        self.rewritten = 0
 
     def whole(self, kind: str, value: str, recogniser: str = "field") -> str:
         """What stands for a whole value; where its kind is kept, what else it holds is masked."""
@@ -261,7 +263,7 @@ class Walk:
         return self.whole(kind, text, recogniser)
 
     def _object(self, value: dict[str, Any], level: int, schema_of: str = "") -> dict[str, Any]:
-        keys = {key: self._key(key) for key in value}
+        keys = {key: self.key(key) for key in value}
         taken = {masked for key, masked in keys.items() if masked == key}
         # {"name": "Authorization", "value": "…"}: the key stands beside its value.
         beside = [
@@ -278,7 +280,7 @@ class Walk:
             self.path.append(keys[key])
             result = self.value(item, by, level + 1)
             self.path.pop()
-            masked[keys[key] if keys[key] == key else _free(keys[key], taken)] = result
+            masked[keys[key] if keys[key] == key else free_key(keys[key], taken)] = result
         return masked
 
     def _list(
@@ -298,7 +300,8 @@ class Walk:
             self.path.pop()
         return masked
 
-    def _key(self, key: str) -> str:
+    def key(self, key: str) -> str:
+        """A key masked."""
         if _is_plain(key):
             return key
         return self.words(_LONE.sub("\ufffd", key), self._mode(key, ""))
@@ -328,13 +331,13 @@ class Walk:
             return None
         if not isinstance(parsed, (dict, list, str)):
             return None
-        before = self.counts.total()
+        before = self.counts.total() + self.rewritten
         self._embedded += 1
         try:
             masked = self.value(parsed, key if isinstance(parsed, list) else "")
         finally:
             self._embedded -= 1
-        if self.counts.total() == before and not _has_twins(value):
+        if self.counts.total() + self.rewritten == before and not _has_twins(value):
             return value
         return jsontext.dumps(masked).decode()
 
@@ -389,7 +392,7 @@ def is_settled(text: str) -> bool:
     )
 
 
-def _free(key: str, taken: set[str]) -> str:
+def free_key(key: str, taken: set[str]) -> str:
     """`key`, or with the first number behind it that makes it differ from all in `taken`."""
     free, number = key, 1
     while free in taken:

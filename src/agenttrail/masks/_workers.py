@@ -10,20 +10,23 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from agenttrail.errors import MaskError
 from agenttrail.masks._model import PRELOAD
 from agenttrail.seams import Event, MaskedEvent
 
 if TYPE_CHECKING:
+    from agenttrail.masks._attributes import MaskedSignal, Signal
     from agenttrail.masks._walk import Found
     from agenttrail.masks.presidio import PresidioMask, PresidioOptions
 
 _CHUNKS_PER_WORKER = 2
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 _mask: PresidioMask | None = None  # of a worker process
 
 
@@ -54,19 +57,36 @@ class WorkerMask:
             raise MaskError("the masking workers cannot start", hint="workers: 1") from None
 
     def __call__(self, events: Sequence[Event], /) -> list[MaskedEvent]:
-        chunks = list(_cut(events, self._workers * _CHUNKS_PER_WORKER))
+        sizes = [sum(len(origin.data) for origin in event.origins) + 1 for event in events]
+        return self._share(
+            [event.fields for event in events], sizes, _work,
+            lambda fields: self._lost([Event(fields, ())])[0],
+        )  # fmt: skip
+
+    def signals(self, signals: Sequence[Signal], /) -> list[MaskedSignal]:
+        """As `PresidioMask.signals`."""
+        sizes = [_size(signal) for signal in signals]
+        return self._share(signals, sizes, _work_signals, lambda s: self._lost.signals([s])[0])
+
+    def _share(
+        self,
+        items: Sequence[_Item],
+        sizes: Sequence[int],
+        work: Callable[[Sequence[_Item]], list[_Result]],
+        lost: Callable[[_Item], _Result],
+    ) -> list[_Result]:
+        """Items masked by the workers, each worker a few runs of neighbours, in their order."""
+        chunks = list(_cut(items, sizes, self._workers * _CHUNKS_PER_WORKER))
         try:
-            waiting: list[Future[list[MaskedEvent]]] = [
-                self._pool.submit(_work, [event.fields for event in chunk]) for chunk in chunks
-            ]
+            waiting: list[Future[list[_Result]]] = [self._pool.submit(work, c) for c in chunks]
         except BrokenProcessPool:
             waiting = []
-        masked: list[MaskedEvent] = []
+        masked: list[_Result] = []
         for number, chunk in enumerate(chunks):
             try:
                 masked += waiting[number].result()
-            except Exception:  # noqa: BLE001  a dead worker, or an event that does not travel
-                masked += [self._again(event) for event in chunk]
+            except Exception:  # noqa: BLE001  a dead worker, or an item that does not travel
+                masked += [self._again(item, work, lost) for item in chunk]
         return masked
 
     def findings(self, event: Event) -> list[Found]:
@@ -77,17 +97,22 @@ class WorkerMask:
         """Ends the workers."""
         self._pool.shutdown()
 
-    def _again(self, event: Event) -> MaskedEvent:
-        """One event on its own, after a worker died over it or beside it."""
+    def _again(
+        self,
+        item: _Item,
+        work: Callable[[Sequence[_Item]], list[_Result]],
+        lost: Callable[[_Item], _Result],
+    ) -> _Result:
+        """One item on its own, after a worker died over it or beside it."""
         for _ in range(2):
             try:
-                return self._pool.submit(_work, [event.fields]).result()[0]
+                return self._pool.submit(work, [item]).result()[0]
             except BrokenProcessPool:
                 self._pool.shutdown(wait=False)
                 self._pool = self._start()
             except Exception:  # noqa: BLE001  fail closed, whatever it was
                 break
-        return self._lost([event])[0]
+        return lost(item)
 
     def _start(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(
@@ -110,16 +135,22 @@ class WorkerLostError(RuntimeError):
     """A worker died twice over one event."""
 
 
-def _cut(events: Sequence[Event], parts: int) -> Iterator[Sequence[Event]]:
-    """At most `parts` runs of neighbours, of about the same raw size."""
-    sizes = [sum(len(origin.data) for origin in event.origins) + 1 for event in events]
+def _cut(items: Sequence[_Item], sizes: Sequence[int], parts: int) -> Iterator[Sequence[_Item]]:
+    """At most `parts` runs of neighbours, of about the same size."""
     goal = sum(sizes) / parts
     start, size = 0, 0
     for end, more in enumerate(sizes, 1):
         size += more
         if size >= goal or end == len(sizes):
-            yield events[start:end]
+            yield items[start:end]
             start, size = end, 0
+
+
+def _size(signal: Signal) -> int:
+    """About how much there is to mask in a signal."""
+    texts = (*signal.attributes.values(), *signal.names, *signal.values)
+    own = sum(len(text) if isinstance(text, (str, bytes)) else 16 for text in texts)
+    return 1 + own + sum(map(_size, signal.parts))
 
 
 def _begin(options: PresidioOptions) -> None:
@@ -135,6 +166,11 @@ def _ready() -> bool:
 def _work(batch: Sequence[Mapping[str, Any]]) -> list[MaskedEvent]:
     assert _mask is not None
     return _mask([Event(fields, ()) for fields in batch])
+
+
+def _work_signals(signals: Sequence[Signal]) -> list[MaskedSignal]:
+    assert _mask is not None
+    return _mask.signals(signals)
 
 
 def _find(fields: Mapping[str, Any]) -> list[Found]:

@@ -57,15 +57,17 @@ from __future__ import annotations
 import difflib
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
 from agenttrail import fields as f
 from agenttrail import jsontext, shapes
 from agenttrail.errors import MaskError, OptionError
+from agenttrail.masks._attributes import AttributeWalk, MaskedSignal, Signal, failed_signal
+from agenttrail.masks._envelope import envelope
 from agenttrail.masks._explain import Reason, explain
-from agenttrail.masks._fields import REMOVED, fits_type, mask_field
+from agenttrail.masks._fields import REMOVED, mask_field
 from agenttrail.masks._keys import KeyOptions, read_keys
 from agenttrail.masks._markers import Markers
 from agenttrail.masks._operators import (
@@ -82,6 +84,9 @@ from agenttrail.masks._trace import Trace, TracedWalk, trace
 from agenttrail.masks._walk import Found, Walk
 from agenttrail.seams import Event, MaskedEvent
 
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+_Walk = TypeVar("_Walk", bound=Walk)
 _NAME = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 # Kinds that are noise in logs, measured on agent traffic: what they find is mostly no personal data
 # (ids, host names, timestamps, versions such as v2; a corporate number is public).
@@ -284,17 +289,29 @@ class PresidioMask:
         )
 
     def __call__(self, events: Sequence[Event], /) -> list[MaskedEvent]:
+        return self._each(events, self._mask, self._envelope)
+
+    def signals(self, signals: Sequence[Signal], /) -> list[MaskedSignal]:
+        """Signals of OpenTelemetry masked in their own shape, as `_attributes` says; never raises."""
+        return self._each(signals, self._mask_signals, failed_signal)
+
+    def _each(
+        self,
+        items: Sequence[_Item],
+        mask: Callable[[Sequence[_Item]], list[_Result]],
+        failed: Callable[[_Item, str], _Result],
+    ) -> list[_Result]:
         try:
-            return self._mask(events)
+            return mask(items)
         except Exception:  # noqa: BLE001 - whatever it was, one event must not take others with it
             self._reader.forget_asked()
-        masked: list[MaskedEvent] = []
-        for event in events:
+        masked: list[_Result] = []
+        for item in items:
             try:
-                masked += self._mask([event])
+                masked += mask([item])
             except Exception as error:  # noqa: BLE001 - fail closed
                 self._reader.forget_asked()
-                masked.append(self._envelope(event.fields, type(error).__name__))
+                masked.append(failed(item, type(error).__name__))
         return masked
 
     def findings(self, event: Event) -> list[Found]:
@@ -304,7 +321,7 @@ class PresidioMask:
             MaskError: masking the event fails.
         """
         try:
-            return self._settled([event])[0][1].found
+            return self._settled([event.fields], self._walk)[0][1].found
         except Exception as error:  # noqa: BLE001 - its message may quote the event
             self._reader.forget_asked()
             name = type(error).__name__
@@ -322,7 +339,7 @@ class PresidioMask:
         """
         try:
             while True:
-                traced = [trace(text, self._new_trace(), plain=plain) for text in texts]
+                traced = [trace(text, self._new_walk(TracedWalk), plain=plain) for text in texts]
                 if not self._reader.learn():
                     self._reader.trim()
                     return traced
@@ -364,8 +381,8 @@ class PresidioMask:
             name = type(error).__name__
         raise MaskError(f"explaining failed: {name}")
 
-    def _new_trace(self) -> TracedWalk:
-        return TracedWalk(
+    def _new_walk(self, cls: type[_Walk]) -> _Walk:
+        return cls(
             self._reader,
             self._operators,
             max_text_chars=self._options.max_text_chars,
@@ -373,35 +390,38 @@ class PresidioMask:
         )
 
     def _mask(self, events: Sequence[Event]) -> list[MaskedEvent]:
-        masked = [self._made(fields, walk) for fields, walk in self._settled(events)]
+        walked = self._settled([event.fields for event in events], self._walk)
+        masked = [self._made(fields, walk) for fields, walk in walked]
         self._reader.trim()
         return masked
 
-    def _settled(self, events: Sequence[Event]) -> list[tuple[dict[str, Any], Walk]]:
-        """Walks the events until nothing in them is unknown to the reader.
+    def _mask_signals(self, signals: Sequence[Signal]) -> list[MaskedSignal]:
+        masked = self._settled(
+            signals, lambda signal: self._new_walk(AttributeWalk).whole_signal(signal)
+        )
+        self._reader.trim()
+        return masked
+
+    def _settled(self, items: Sequence[_Item], walk: Callable[[_Item], _Result]) -> list[_Result]:
+        """Walks the items until nothing in them is unknown to the reader.
 
         A walk takes what is not known yet for a text without findings; where that proves true, it
         stands.
         """
-        walked: dict[int, tuple[dict[str, Any], Walk]] = {}
-        unsettled = list(range(len(events)))
+        walked: dict[int, _Result] = {}
+        unsettled = list(range(len(items)))
         while unsettled:
             missed: dict[int, list[tuple[str, Mode]]] = {}
             for place in unsettled:
                 self._reader.missed = []
-                walked[place] = self._walk(events[place].fields)
+                walked[place] = walk(items[place])
                 missed[place] = self._reader.missed
             self._reader.learn()
             unsettled = [place for place in unsettled if self._reader.finds(missed[place])]
-        return [walked[place] for place in range(len(events))]
+        return [walked[place] for place in range(len(items))]
 
     def _walk(self, fields: Mapping[str, Any]) -> tuple[dict[str, Any], Walk]:
-        walk = Walk(
-            self._reader,
-            self._operators,
-            max_text_chars=self._options.max_text_chars,
-            max_event_chars=self._options.max_event_chars,
-        )
+        walk = self._new_walk(Walk)
         masked: dict[str, Any] = {}
         removed = 0
         for name, value in fields.items():
@@ -435,27 +455,8 @@ class PresidioMask:
         fields[f.PII_POLICY] = self._options.policy
         return _masked_event(fields)
 
-    def _envelope(self, fields: Mapping[str, Any], error: str) -> MaskedEvent:
-        """What of an event may leave though masking it failed."""
-        kept: dict[str, Any] = dict(f.CONSTANTS)
-        for name, value in fields.items():
-            field = f.FIELDS.get(name)
-            if (
-                field is not None
-                and field.envelope
-                and fits_type(field, value)
-                and (field.shape is None or not field.shape.scan or self._passes(field, value))
-            ):
-                kept[name] = value
-        for name, value in _LAST_RESORT.items():
-            kept.setdefault(name, value)
-        kept[f.PII_REMOVED] = sum(
-            value is not None and name not in kept for name, value in fields.items()
-        )
-        kept[f.PII_MASKED] = kept.get(f.PII_MASKED, 0)
-        kept[f.PII_POLICY] = self._options.policy
-        kept[f.PII_FAILED] = True
-        kept[f.PII_ERROR] = error if f.FIELDS[f.PII_ERROR].shape.fits(error) else "Exception"  # type: ignore[union-attr]
+    def _envelope(self, event: Event, error: str) -> MaskedEvent:
+        kept = envelope(event.fields, error, policy=self._options.policy, passes=self._passes)
         return _masked_event(kept)
 
     def _passes(self, field: f.Field, value: str) -> bool:
@@ -472,23 +473,6 @@ class PresidioMask:
 
 
 _FIELD_KINDS = frozenset(field.kind for field in f.FIELDS.values() if field.kind)
-
-
-# What the schema requires of every event, for one of which nothing else may leave.
-_LAST_RESORT: dict[str, Any] = {
-    f.TIMESTAMP: "1970-01-01T00:00:00Z",
-    f.EVENT_ID: "0" * 15 + "f",
-    f.EVENT_KIND: "event",
-    f.EVENT_CATEGORY: ["api"],
-    f.EVENT_TYPE: ["info"],
-    f.EVENT_ACTION: "unreadable",
-    f.EVENT_OUTCOME: "unknown",
-    f.DATA_STREAM_NAMESPACE: "default",
-    f.SOURCE_TYPE: "unknown",
-    f.SOURCE_FORMAT: "unknown",
-    f.SOURCE_LINE: 0,
-    f.SOURCE_TIME: "read",
-}
 
 
 def _masked_event(fields: dict[str, Any]) -> MaskedEvent:
