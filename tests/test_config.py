@@ -1,10 +1,12 @@
 """Configuration: all problems at once, each with file:line, what is known and what was meant."""
 
 import contextlib
+import dataclasses
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jsonschema
 import pytest
@@ -153,3 +155,20 @@ def test_every_option_says_what_it_means(cls: type[Any]) -> None:
     assert re.fullmatch(r"[A-Za-z`].*\.", (cls.__doc__ or "").split("\n")[0])
     for option in config.options_of(cls):
         assert re.match(r"[A-Za-z-].*\.$", option.meaning, re.DOTALL), option.name
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Placed:
+    """Knows where it stands."""
+
+    price: Annotated[Decimal, "Price."]
+    line: int = dataclasses.field(default=0, init=False, compare=False)
+
+
+def test_decimals_keep_their_digits_and_a_class_may_ask_for_its_line() -> None:
+    """What the files about agents need beside options: money, and checks across entries."""
+    made = config.decode("\n\nprice: 0.10\n", "p.yaml", _Placed)
+    assert (str(made.price), made.line) == ("0.10", 3)
+    assert [option.name for option in config.options_of(_Placed)] == ["price"]
+    with pytest.raises(ConfigError, match=r"p\.yaml:1: price: a number is needed, not text"):
+        config.decode("price: dear", "p.yaml", _Placed)
