@@ -28,6 +28,7 @@ from agenttrail import fields as f
 from agenttrail import jsontext
 from agenttrail.masks._attributes import FAILED, MaskedSignal, Signal
 from agenttrail.masks.presidio import PresidioOptions
+from agenttrail.seams import Event, MaskedEvent
 
 __all__ = ["FAILED", "MaskedSignal", "Masker", "Signal"]
 
@@ -96,12 +97,23 @@ class Masker:
 
     def lines(self, lines: Sequence[bytes], /) -> list[bytes]:
         """As `line`, many at once, which is faster."""
+        return [line for line, _ in self.masked_lines(lines)]
+
+    def masked_lines(self, lines: Sequence[bytes], /) -> list[tuple[bytes, str]]:
+        """As `lines`, each with the class of its failure or an empty string."""
         parsed = [_parsed(line) for line in lines]
         masked = self.values([value for value, _, _ in parsed])
         return [
-            _written(was_json, value, error) + end
+            (_written(was_json, value, error) + end, error)
             for (value, error), (_, was_json, end) in zip(masked, parsed, strict=True)
         ]
+
+    def events(self, events: Sequence[Event], /) -> list[MaskedEvent]:
+        """Events of the pipeline masked, as the mask of a pipeline does it."""
+        with self._lock:
+            masked = self._mask(events)
+        self.failures.update(str(e.fields.get(f.PII_ERROR)) for e in masked if e.failed)
+        return masked
 
     def close(self) -> None:
         """Ends the worker processes where the options ask for some."""

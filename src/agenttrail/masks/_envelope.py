@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from agenttrail import fields as f
+from agenttrail import jsontext
 from agenttrail.masks._fields import fits_type
+from agenttrail.seams import MaskedEvent
 
 # What the schema requires of every event, for one of which nothing else may leave.
 _LAST_RESORT: dict[str, Any] = {
@@ -66,3 +68,14 @@ def named(error: str) -> str:
     """The class of a failure as it may be written; a strange one is any Exception."""
     shape = f.FIELDS[f.PII_ERROR].shape
     return error if shape is not None and shape.fits(error) else "Exception"
+
+
+def masked_event(fields: dict[str, Any]) -> MaskedEvent:
+    """The event of masked fields, with its line."""
+    line = jsontext.dumps(f.to_document(fields))
+    return MaskedEvent(fields, line, failed=fields.get(f.PII_FAILED) is True)
+
+
+def lost_event(fields: Mapping[str, Any], error: str, *, policy: str) -> MaskedEvent:
+    """An event's envelope where no mask is at hand: a value of a loose shape does not stay."""
+    return masked_event(envelope(fields, error, policy=policy, passes=lambda *_: False))

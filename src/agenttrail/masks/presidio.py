@@ -62,10 +62,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
 from agenttrail import fields as f
-from agenttrail import jsontext, shapes
+from agenttrail import shapes
 from agenttrail.errors import MaskError, OptionError
 from agenttrail.masks._attributes import AttributeWalk, MaskedSignal, Signal, failed_signal
-from agenttrail.masks._envelope import envelope
+from agenttrail.masks._envelope import envelope, masked_event
 from agenttrail.masks._explain import Reason, explain
 from agenttrail.masks._fields import REMOVED, mask_field
 from agenttrail.masks._keys import KeyOptions, read_keys
@@ -453,11 +453,11 @@ class PresidioMask:
             if counts:
                 fields[name] = dict(sorted(counts.items()))
         fields[f.PII_POLICY] = self._options.policy
-        return _masked_event(fields)
+        return masked_event(fields)
 
     def _envelope(self, event: Event, error: str) -> MaskedEvent:
         kept = envelope(event.fields, error, policy=self._options.policy, passes=self._passes)
-        return _masked_event(kept)
+        return masked_event(kept)
 
     def _passes(self, field: f.Field, value: str) -> bool:
         """True where the patterns find nothing in a value of a loose shape; False if they fail."""
@@ -473,8 +473,3 @@ class PresidioMask:
 
 
 _FIELD_KINDS = frozenset(field.kind for field in f.FIELDS.values() if field.kind)
-
-
-def _masked_event(fields: dict[str, Any]) -> MaskedEvent:
-    line = jsontext.dumps(f.to_document(fields))
-    return MaskedEvent(fields, line, failed=fields.get(f.PII_FAILED) is True)
