@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import types
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any
 
-from agenttrail.decode import Option, bare, decode, members, options_of, text_of
+from agenttrail.decode import Option, decode, members, options_of, schema, text_of
 from agenttrail.enrichers import EnricherOptions
 from agenttrail.errors import OptionError
 from agenttrail.formats import FormatOptions
@@ -143,42 +140,5 @@ def json_schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "agenttrail pipeline",
-        **_schema(PipelineOptions),
+        **schema(PipelineOptions),
     }
-
-
-def _schema(hint: Any) -> dict[str, Any]:
-    hint = bare(hint)
-    origin = get_origin(hint)
-    if origin in (Union, types.UnionType):
-        return {"anyOf": [_schema(choice) for choice in get_args(hint)]}
-    if dataclasses.is_dataclass(hint):
-        cls = typing.cast(type[Any], hint)
-        tag = getattr(cls, "type", None)
-        tag = tag if isinstance(tag, str) else None
-        listed = options_of(cls)
-        properties = {o.name: _schema(o.type) | {"description": o.meaning} for o in listed}
-        required = [o.name for o in listed if o.required]
-        if tag:
-            properties = {"type": {"const": tag}} | properties
-            required = ["type", *required]
-        schema = {
-            "type": "object", "description": (cls.__doc__ or "").split("\n")[0],
-            "properties": properties, "required": required, "additionalProperties": False,
-        }  # fmt: skip
-        return {"anyOf": [{"const": tag}, schema]} if tag and required == ["type"] else schema
-    if origin is tuple:
-        return {"type": "array", "items": _schema(get_args(hint)[0])}
-    if origin is dict:
-        return {"type": "object", "additionalProperties": _schema(get_args(hint)[1])}
-    if origin is Literal:
-        return {"enum": list(get_args(hint))}
-    plain = {
-        str: "string",
-        int: "integer",
-        float: "number",
-        bool: "boolean",
-        Decimal: "number",
-        type(None): "null",
-    }
-    return {"type": plain[hint]}

@@ -19,8 +19,8 @@ import os
 import re
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -50,20 +50,20 @@ def options_of(cls: type[Any]) -> list[Option]:
     """The options of an options class, in their order."""
     hints = typing.get_type_hints(cls, include_extras=True)
     made = []
-    for field in dataclasses.fields(cls):
-        if not field.init:
+    for each in dataclasses.fields(cls):
+        if not each.init:
             continue
-        hint = hints[field.name]
+        hint = hints[each.name]
         meaning = hint.__metadata__[0] if get_origin(hint) is Annotated else ""
         required = (
-            field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+            each.default is dataclasses.MISSING and each.default_factory is dataclasses.MISSING
         )
         default = (
-            field.default_factory()
-            if field.default_factory is not dataclasses.MISSING
-            else field.default
+            each.default_factory()
+            if each.default_factory is not dataclasses.MISSING
+            else each.default
         )
-        made.append(Option(field.name, bare(hint), meaning, required, default))
+        made.append(Option(each.name, bare(hint), meaning, required, default))
     return made
 
 
@@ -99,6 +99,15 @@ def decode(
     Raises:
         ConfigError: everything that is wrong, at once.
     """
+    decoder = _Decoder(path, os.environ if environment is None else environment)
+    node = _composed(text, path)
+    value = decoder.value(node, cls, "")
+    if decoder.problems:
+        raise ConfigError(decoder.problems)
+    return value
+
+
+def _composed(text: str, path: str) -> yaml.Node:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -107,13 +116,65 @@ def decode(
         raise ConfigError([f"{path}:{line}: not YAML: {error.problem or error.context}"]) from None
     except yaml.YAMLError as error:
         raise ConfigError([f"{path}:1: not YAML: {type(error).__name__}"]) from None
-    decoder = _Decoder(path, os.environ if environment is None else environment)
     if node is None:
         raise ConfigError([f"{path}:1: the file is empty\n  try: agenttrail explain pipeline"])
+    return node
+
+
+@dataclass(slots=True)
+class Document:
+    """A file as far as it could be read, for checks that look across it.
+
+    `value` is None where nothing could be read. `problem` adds what a check found, `place` says where
+    a part stands.
+    """
+
+    path: str
+    value: Any
+    problems: list[str] = field(default_factory=list)
+    lines: dict[str, int] = field(default_factory=dict)  # where in the file -> line
+    places: dict[int, str] = field(default_factory=dict)  # id of an options object -> where
+
+    def place(self, part: Any, option: str = "") -> str:
+        """`file:line` of an options object of this document, or of one of its options."""
+        return f"{self.path}:{self._found(part, option)[1]}"
+
+    def problem(self, part: Any, option: str, text: str, *hints: str) -> None:
+        """Notes a problem of `part`'s `option` ("" for the part itself; "tools[1]" for an item)."""
+        where, line = self._found(part, option)
+        self.problems.append(_problem(self.path, line, where, text, hints))
+
+    def _found(self, part: Any, option: str) -> tuple[str, int]:
+        base = self.places.get(id(part), "")
+        where = f"{base}.{option}" if base and option else base or option
+        near = where
+        while near and near not in self.lines:
+            near = near[: max(near.rfind("."), near.rfind("["), 0)]
+        return where, self.lines.get(near, 1)
+
+
+def document(
+    text: str, path: str, cls: type[Any], environment: Mapping[str, str] | None = None
+) -> Document:
+    """What can be read of YAML text as options of `cls`, and all its problems.
+
+    A broken part that is not needed is left out, so that the rest can be looked at too.
+    """
+    decoder = _Decoder(path, os.environ if environment is None else environment, lenient=True)
+    try:
+        node = _composed(text, path)
+    except ConfigError as error:
+        return Document(path, None, list(error.problems))
     value = decoder.value(node, cls, "")
-    if decoder.problems:
-        raise ConfigError(decoder.problems)
-    return value
+    return Document(
+        path, None if value is _BROKEN else value, decoder.problems, decoder.lines, decoder.places
+    )
+
+
+def _problem(path: str, line: int, where: str, text: str, hints: Iterable[str]) -> str:
+    prefix = f"{where}: " if where else ""
+    lines = [f"{path}:{line}: {prefix}{text}", *(hint for hint in hints if hint)]
+    return "\n  ".join(lines)
 
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
@@ -124,22 +185,25 @@ _BROKEN = object()  # stands for a value whose problem is already noted
 class _Decoder:
     """Walks a YAML node tree beside a type, noting every problem and going on."""
 
-    def __init__(self, path: str, environment: Mapping[str, str]) -> None:
+    def __init__(self, path: str, environment: Mapping[str, str], *, lenient: bool = False) -> None:
         self.path = path
         self.environment = environment
         self.problems: list[str] = []
         self.open: set[int] = set()
+        self.lenient = lenient
+        self.lines: dict[str, int] = {}
+        self.places: dict[int, str] = {}
 
     def problem(self, node: yaml.Node, where: str, text: str, *hints: str) -> Any:
-        prefix = f"{where}: " if where else ""
-        lines = [f"{self.path}:{node.start_mark.line + 1}: {prefix}{text}"]
-        self.problems.append("\n  ".join([*lines, *(hint for hint in hints if hint)]))
+        line = node.start_mark.line + 1
+        self.problems.append(_problem(self.path, line, where, text, hints))
         return _BROKEN
 
     def value(self, node: yaml.Node, hint: Any, where: str) -> Any:
         if id(node) in self.open:
             return self.problem(node, where, "an anchor that contains itself")
         self.open.add(id(node))
+        self.lines[where] = node.start_mark.line + 1
         try:
             return self._value(node, bare(hint), where)
         finally:
@@ -165,7 +229,9 @@ class _Decoder:
             items = [
                 self.value(n, get_args(hint)[0], f"{where}[{i}]") for i, n in enumerate(node.value)
             ]
-            return _BROKEN if _BROKEN in items else tuple(items)
+            if self.lenient:
+                return tuple(item for item in items if item is not _BROKEN)
+            return _BROKEN if any(item is _BROKEN for item in items) else tuple(items)
         if origin is dict:
             if not isinstance(node, yaml.MappingNode):
                 return self.problem(node, where, f"a mapping is needed, not {_kind(node)}")
@@ -176,7 +242,9 @@ class _Decoder:
                 key: self.value(n, item, place.format(where, key))
                 for key, n in self.pairs(node, where)
             }
-            return _BROKEN if _BROKEN in made.values() else made
+            if self.lenient:
+                return {key: value for key, value in made.items() if value is not _BROKEN}
+            return _BROKEN if any(value is _BROKEN for value in made.values()) else made
         if origin is Literal:
             value = self.scalar(node, (str,), where)
             if value is not _BROKEN and value not in get_args(hint):
@@ -232,11 +300,14 @@ class _Decoder:
             if option.required and name not in places:
                 self.problem(node, where, f"'{name}' is missing", f"{name}: {option.meaning}")
                 given[name] = _BROKEN
-        if _BROKEN in given.values():
+        if self.lenient:
+            given = {n: v for n, v in given.items() if v is not _BROKEN or known[n].required}
+        if any(value is _BROKEN for value in given.values()):
             return _BROKEN
         try:
             made = cls(**given)
-            if "line" in (field.name for field in dataclasses.fields(cls) if not field.init):
+            self.places[id(made)] = where
+            if "line" in (each.name for each in dataclasses.fields(cls) if not each.init):
                 object.__setattr__(made, "line", node.start_mark.line + 1)
             return made
         except OptionError as error:
@@ -290,6 +361,44 @@ def _is_component(hint: Any) -> bool:
 def bare(hint: Any) -> Any:
     """A type without its `Annotated`."""
     return get_args(hint)[0] if get_origin(hint) is Annotated else hint
+
+
+def schema(hint: Any) -> dict[str, Any]:
+    """The JSON Schema of a type that options may have."""
+    hint = bare(hint)
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        return {"anyOf": [schema(choice) for choice in get_args(hint)]}
+    if dataclasses.is_dataclass(hint):
+        cls = typing.cast(type[Any], hint)
+        tag = getattr(cls, "type", None)
+        tag = tag if isinstance(tag, str) else None
+        listed = options_of(cls)
+        properties = {o.name: schema(o.type) | {"description": o.meaning} for o in listed}
+        required = [o.name for o in listed if o.required]
+        if tag:
+            properties = {"type": {"const": tag}} | properties
+            required = ["type", *required]
+        described = {
+            "type": "object", "description": (cls.__doc__ or "").split("\n")[0],
+            "properties": properties, "required": required, "additionalProperties": False,
+        }  # fmt: skip
+        return {"anyOf": [{"const": tag}, described]} if tag and required == ["type"] else described
+    if origin is tuple:
+        return {"type": "array", "items": schema(get_args(hint)[0])}
+    if origin is dict:
+        return {"type": "object", "additionalProperties": schema(get_args(hint)[1])}
+    if origin is Literal:
+        return {"enum": list(get_args(hint))}
+    plain = {
+        str: "string",
+        int: "integer",
+        float: "number",
+        bool: "boolean",
+        Decimal: "number",
+        type(None): "null",
+    }
+    return {"type": plain[hint]}
 
 
 def _names(kinds: tuple[type[Any], ...]) -> str:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from agenttrail import config
 from agenttrail import fields as f
 from agenttrail.errors import ConfigError, OptionError
-from agenttrail.masks._keys import Key, KeyOptions, read_keys
+from agenttrail.keys import Key, KeyOptions, read_keys
 from agenttrail.masks._markers import SEALED, Markers
 from agenttrail.masks._operators import (
     Drop,

@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _vaults(files: list[str], config: str | None) -> list[tuple[str, Vault]]:
     """Ids and keys; the id `e0` of a key given without one stands for every id."""
-    from agenttrail.masks._keys import KeyOptions, read_keys
+    from agenttrail.keys import KeyOptions, read_keys
     from agenttrail.masks._operators import Vault
 
     keys = []

@@ -33,7 +33,7 @@ from typing import Annotated, ClassVar, Protocol
 
 from agenttrail import fields as f
 from agenttrail.errors import OptionError
-from agenttrail.masks._keys import Key, KeyOptions, check_keys
+from agenttrail.keys import Key, KeyOptions, check_keys
 from agenttrail.masks._markers import DROPPED, HEX_BODY
 from agenttrail.masks._readings import plainest
 

@@ -64,11 +64,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 from agenttrail import fields as f
 from agenttrail import shapes
 from agenttrail.errors import MaskError, OptionError
+from agenttrail.keys import KeyOptions, read_keys
 from agenttrail.masks._attributes import AttributeWalk, MaskedSignal, Signal, failed_signal
 from agenttrail.masks._envelope import envelope, masked_event
 from agenttrail.masks._explain import Reason, explain
 from agenttrail.masks._fields import REMOVED, mask_field
-from agenttrail.masks._keys import KeyOptions, read_keys
 from agenttrail.masks._markers import Markers
 from agenttrail.masks._operators import (
     Keep,
