@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from agenttrail.masks._findings import Finding
-from agenttrail.masks._reader import Detector, Mode, is_noise
+from agenttrail.masks._noise import useful
+from agenttrail.masks._reader import Detector, Mode
 from agenttrail.masks._readings import readings
 from agenttrail.masks._rules import rule_findings
 from agenttrail.masks._trace import Leaf, Spotted, Trace
@@ -115,7 +116,7 @@ def _why_not(leaf: Leaf, finding: Finding, choice: Choice) -> str:
         return "its kind is excluded by exclude_entities"
     if finding.score < choice.score_threshold:
         return f"its score is under score_threshold {choice.score_threshold:g}"
-    if is_noise(leaf.text, finding, leaf.mode or "plain"):
+    if not useful(leaf.text, finding, is_token=leaf.mode == "token"):
         return "the noise rules: most likely no personal data"
     for other in leaf.findings:
         if other.start < finding.end and finding.start < other.end:

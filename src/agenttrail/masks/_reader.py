@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -11,6 +9,7 @@ from typing import Literal, Protocol
 
 from agenttrail.masks._findings import Finding, settle_beside, without
 from agenttrail.masks._markers import Markers
+from agenttrail.masks._noise import NAMES, useful
 from agenttrail.masks._prefilter import Hits, Prefilter, Source
 from agenttrail.masks._readings import TRIGGERS, Reading, readings
 from agenttrail.masks._rules import RULES, rule_findings
@@ -114,20 +113,32 @@ class Reader:
                 if not answer and rules == ():
                     continue
                 for finding in (*answer, *rule_findings(reading.text, rules)):
-                    if reading.spans is not None:
-                        start, end = reading.place(finding.start, finding.end)
-                        finding = replace(finding, start=start, end=end)
-                    found[i].append(finding)
+                    found[i] += self._judged(asked[i], reading, finding)
         for (text, mode), findings in zip(asked, found, strict=True):
             if not findings and "<" not in text:
                 self._remember(text, mode, ())
                 continue
             markers = self._markers.spans(text)
             forged = [Finding(*place, 1.0, "marker") for place in self._markers.forged(text)]
-            useful = findings if self._as_is else [_useful(text, f, mode) for f in findings]
-            kept = without((finding for finding in useful if finding), text, markers) + forged
+            kept = without(findings, text, markers) + forged
             self._remember(text, mode, tuple(settle_beside(text, kept, self._kept_kinds)))
         return True
+
+    def _judged(
+        self, asked: tuple[str, Mode], reading: Reading, finding: Finding
+    ) -> Sequence[Finding]:
+        """What of a finding in a reading counts, at its place in the text.
+
+        A name is judged by what was read, since %20 is no part of it; a number by what is written
+        around it, since the script of the text says something of it.
+        """
+        text, mode = asked
+        if self._as_is:
+            return (finding,)
+        if finding.entity in NAMES:
+            parts = useful(reading.text, finding, is_token=mode == "token")
+            return [_placed(part, reading) for part in parts]
+        return useful(text, _placed(finding, reading), is_token=mode == "token")
 
     def _readings(self, texts: Sequence[str]) -> list[tuple[int, Reading, Hits]]:
         """Every reading of every text, with the text's place and the rules that may find in it."""
@@ -165,107 +176,8 @@ class Reader:
         self._known[text, mode] = answer
 
 
-# Seconds, milliseconds, microseconds and nanoseconds from 2001 to 2033 as they stand in logs.
-_EPOCH = re.compile(r"1\d{9}(?:\d{3}){0,3}")
-# claude-sonnet-4-5-20250929: a version and a day behind a name.
-_DATED = re.compile(r"[\d.-]{0,8}20\d\d-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01])")
-_UUID_BEFORE = re.compile(r"(?<![0-9a-f])[0-9a-f]{8}-(?:[0-9a-f]{4}-){0,3}\Z", re.IGNORECASE)
-_DECIMAL = re.compile(r"[\[(]?\d{1,3}\.\d{3,}[\])]?")
-_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?")
-_NAME_WORD = re.compile(r"(?<!\w)[^\W\d_]{2,}(?!\w)")
-_NAMES = frozenset({"PERSON", "LOCATION", "NRP", "ORGANIZATION"})
-
-
-def is_noise(text: str, finding: Finding, mode: Mode) -> bool:
-    """True for a finding that is passed over, though its kind and score would count."""
-    return _useful(text, finding, mode) is None
-
-
-def _useful(text: str, finding: Finding, mode: Mode) -> Finding | None:
-    """The finding, or None where it is noise; a name without the punctuation around it.
-
-    Noise is a name without a word in it (`0.9s`, `short_id`), the address `::`, and a phone that is
-    far more often something else: never where a word beside it says phone, which raises its score
-    above 0.4.
-    """
-    found = text[finding.start : finding.end]
-    if finding.entity in _NAMES:
-        if found.isascii() and not _NAME_WORD.search(found):
-            return None
-        first = next((i for i, char in enumerate(found) if char.isalnum()), None)
-        if first is None:
-            return None
-        last = next(i for i, char in enumerate(reversed(found)) if _ends_word(char))
-        return replace(finding, start=finding.start + first, end=finding.end - last)
-    if finding.entity == "IP_ADDRESS" and not found.strip(":"):
-        return None
-    if finding.entity in _BY_CHANCE and finding.score <= _BARE and found.isdecimal():
-        return None if _is_count(text, finding) else finding
-    if finding.entity == "CREDIT_CARD" and found.isdecimal() and len(found) == 13:
-        # ISO/IEC 7812: of the networks only the oldest Visa cards have 13 digits.
-        return finding if found.startswith("4") else None
-    if (
-        finding.entity == "PHONE_NUMBER"
-        and finding.score <= 0.4
-        and _is_machine_number(text, finding, found, mode)
-    ):
-        return None
-    return finding
-
-
-# Score of a number without groups between its digits, of which one in eleven has a valid check digit.
-_BARE = 0.5
-_BY_CHANCE = {
-    # Kind, the script that it is at home in, others' scripts.
-    "TH_TNIN": (re.compile("[\u0e01-\u0e4e]"), re.compile("[\u3041-\u30fa]")),
-    "JP_MY_NUMBER": (
-        re.compile("(?i)[\u3041-\u30fa\u4e00-\u9fff]|my ?number"),
-        re.compile("[\u0e01-\u0e4e\u0e81-\u0ecd]"),
-    ),
-}
-# What numbers of 12 and 13 digits are far more often where such a word stands before them.
-_COUNTED = re.compile(
-    r"(?i)(?:order|invoice|receipt|since|until|epoch|timestamp|time|ticket|tracking|sku|transaction|txn"
-    r"|batch|build|sequence|offset|คำสั่งซื้อ|ออเดอร์|ใบแจ้งหนี้|注文(?:番号)?|伝票(?:番号)?)(?:[ _]?(?:id|no|number))?[\s\"'.:=#(]{1,4}\Z"
-)
-
-
-def _is_count(text: str, finding: Finding) -> bool:
-    """True where the words before a number, or the script around it, say that it is no person's."""
-    if _COUNTED.search(text, max(0, finding.start - 30), finding.start):
-        return True
-    home, others = _BY_CHANCE[finding.entity]
-    return others.search(text) is not None and home.search(text) is None
-
-
-def _ends_word(char: str) -> bool:
-    """True for letters, digits and the marks that Thai and Lao put on them, ี as in ใจดี."""
-    return char.isalnum() or unicodedata.category(char) in ("Mn", "Mc")
-
-
-def _is_machine_number(text: str, finding: Finding, found: str, mode: Mode) -> bool:
-    """True for part of a timestamp, the end of a model's name, an epoch, and a short run of digits.
-
-    In a token any bare run of digits is one, unless it begins with a trunk 0.
-    """
-    if _DECIMAL.fullmatch(found):
-        return True
-    before = text[max(0, finding.start - 30) : finding.start]
-    if _UUID_BEFORE.search(before) and text[finding.end : finding.end + 1] == "-":
-        return True
-    if _DATED.fullmatch(found):
-        return re.search(r"[A-Za-z0-9][-@_:]$", before) is not None
-    near = text[max(0, finding.start - 30) : finding.end + 10]
-    offset = finding.start - max(0, finding.start - 30)
-    for stamp in _TIMESTAMP.finditer(near):
-        if stamp.start() <= offset and offset + len(found) <= stamp.end():
-            return True
-    if not found.isdecimal() or before.endswith(("+", "%2B", "%2b")):
-        return False
-    return (
-        _EPOCH.fullmatch(found) is not None
-        or len(found) < 8
-        # A national number has at most 12 digits with its 0; behind 00 stands an international one.
-        or (len(found) > 12 and not found.startswith("00"))
-        or (mode == "token" and found[0] != "0")
-    )
+def _placed(finding: Finding, reading: Reading) -> Finding:
+    if reading.spans is None:
+        return finding
+    start, end = reading.place(finding.start, finding.end)
+    return replace(finding, start=start, end=end)

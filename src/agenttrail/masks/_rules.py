@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
 from itertools import chain
 
+from agenttrail.masks import _worded
 from agenttrail.masks._findings import Finding
 from agenttrail.recognizers.secret_words import is_placeholder, is_reference, is_template
 
@@ -61,7 +62,7 @@ _BY_KEY = {key: kind for kind, keys in _KINDS.items() for key in keys.split()}
 _NOT_IN_KEY = re.compile(r"[ _.・\u3000-]")
 
 # What this module and the walker put in place of a value, beside the entities of the recognisers.
-KINDS = frozenset(_KINDS) | {"CREDENTIALS", "USER_ID", "TEXT_TOO_LONG", "TH_TNIN"}
+KINDS = frozenset(_KINDS) | _worded.KINDS | {"CREDENTIALS", "USER_ID", "TEXT_TOO_LONG", "TH_TNIN"}
 
 # Names of home folders that are no person's: made by systems, container images and CI services.
 _NOBODY = frozenset(
@@ -122,7 +123,7 @@ _CREDENTIALS = (
     # RFC 3986 3.2.1: user information before the host.
     (re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://([^\s/@?#\"'<>]{1,256}:[^\s/@?#\"'<>]{0,256}|[^\s/@?#\"'<>]{1,256})@"), "CREDENTIALS"),
     # Header lines, as in stderr or a curl command: to the end of the line or the closing quote.
-    (re.compile(r"(?i)\b(?:proxy-)?authorization[\"']?\s*[:=]\s*[\"']?((?:(?:bearer|basic|digest|token|negotiate)\s+)?[^\s\"',<>]{4,})"), "SECRET"),
+    (re.compile(r"(?i)\b(?:proxy-)?authorization[\"']?\s*[:=]\s*[\"']?(?:(?:bearer|basic|digest|token|negotiate|apikey)\s+)?(?!(?:bearer|basic|digest|token|negotiate|apikey)\s)([^\s\"',<>]{4,})"), "SECRET"),
     (re.compile(r"(?i)\b(?:set-)?cookie[\"']?\s*:\s*[\"']?([^\r\n\"'<>]{3,})"), "SECRET"),
     (re.compile(r"(?i)\bbaggage[\"']?\s*:\s*[\"']?([^\r\n\"'<>]{3,})"), "SECRET"),
     (re.compile(r"\b(?:Bearer|Basic)\s+(?=[A-Za-z._~+/-]*[0-9=]|\S{24})([A-Za-z0-9._~+/=-]{8,})"), "SECRET"),
@@ -188,7 +189,7 @@ _MAIL = re.compile(
 _PHONE = re.compile(
     r"(?<![\w+.-])(?:\+[1-9]\d{0,2}(?:[ ().-]{0,2}\d){6,12}"
     r"|\(?0\d{1,3}\)?[ -]\d{3,4}[ -]\d{3,4}"
-    r"|\(?[2-9]\d\d\)?[ .-][2-9]\d\d[ .-]\d{4})(?![\d-])"
+    r"|\(?[2-9]\d\d\)?[ .-][2-9]\d\d[ .-]\d{4})(?:[ ,;]{0,2}(?i:ext\.?|extension|x)[ :]?\d{1,6})?(?![\d-])"
 )
 
 # Cards wherever they begin: Presidio's pattern takes the four digits before a card for its first
@@ -368,6 +369,7 @@ RULES: tuple[tuple[str, Callable[[str], Iterator[Finding]]], ...] = (
     (_ASSIGNMENT.pattern, _assignments),
     (_OPTION.pattern, _options),
     *((pattern.pattern, partial(_credentials, pattern, kind)) for pattern, kind in _CREDENTIALS),
+    *_worded.WORDED,
 )
 
 

@@ -246,7 +246,9 @@ _NEAR = "หมู่(?:บ้าน|ที่)?|ซอย|ตรอก|ถน�
 _FAR = "แขวง|ตำบล|เขต|อำเภอ|จังหวัด"
 _SHORT = r"ม\.(?=\s?\d)|ซ\.|ถ\.|ต\.|อ\.|จ\."
 _WORDS = f"(?:{_NEAR}|{_FAR}|{_SHORT})"
-_NAME = rf"(?:(?!{_WORDS})[{LETTER}\d]){{2,30}}"
+# Where a sentence goes on no name of a place does: and, or, which, got, with, that, officials, ...
+_ON = "และ|หรือ|ซึ่ง|ได้|กำลัง|เพื่อ|โดย|เป็น|กับ|ว่า|ที่(?![ก-ฮ]?[ \\d])|จาก|เจ้าหน้าที่|ประมาณ|พร้อม|ไหน|มัน|คาด|ขอ(?=อนุ)|เข้า|ห้าม|เลือกตั้ง|อเนก"
+_NAME = rf"(?:(?!{_WORDS}|{_ON})[{LETTER}\d]){{2,30}}"
 _PART = rf"(?:{_WORDS}\s?(?:\d{{1,3}}(?![{LETTER}\d])|{_NAME}(?:\s\d{{1,3}}(?!\d))?))"
 # 3 เขต, 29 จังหวัด count districts and provinces.
 _FIRST = rf"(?:(?<!\s\d\s)(?<!\s\d\d\s)(?:{_NEAR}|{_FAR})|(?<![{LETTER}.])(?:{_SHORT}))\s?(?:\d{{1,3}}(?![{LETTER}\d])|{_NAME}(?:\s\d{{1,3}}(?!\d))?)"
