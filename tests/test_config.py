@@ -158,17 +158,14 @@ def test_every_option_says_what_it_means(cls: type[Any]) -> None:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _Placed:
-    """Knows where it stands."""
+class _Priced:
+    """Has money in it."""
 
     price: Annotated[Decimal, "Price."]
-    line: int = dataclasses.field(default=0, init=False, compare=False)
 
 
-def test_decimals_keep_their_digits_and_a_class_may_ask_for_its_line() -> None:
-    """What the files about agents need beside options: money, and checks across entries."""
-    made = config.decode("\n\nprice: 0.10\n", "p.yaml", _Placed)
-    assert (str(made.price), made.line) == ("0.10", 3)
-    assert [option.name for option in config.options_of(_Placed)] == ["price"]
+def test_decimals_keep_their_digits() -> None:
+    """What the files about agents need beside options: money."""
+    assert str(config.decode("price: 0.10\n", "p.yaml", _Priced).price) == "0.10"
     with pytest.raises(ConfigError, match=r"p\.yaml:1: price: a number is needed, not text"):
-        config.decode("price: dear", "p.yaml", _Placed)
+        config.decode("price: dear", "p.yaml", _Priced)

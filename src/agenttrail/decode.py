@@ -5,9 +5,6 @@ prices). A component's options are a frozen dataclass with a class attribute `ty
 is `Annotated[<type>, "<meaning with unit>"]`. Types: str, int, float, bool, Decimal (every digit
 kept), Literal, dict by text, tuple, a dataclass, a union of components, any of these or None.
 
-A dataclass with a field `line: int = field(default=0, init=False, compare=False)` is told where it
-stands in its file, for checks across several of them.
-
 Scalars may hold `${NAME}` or `${NAME:-default}`, replaced from the environment.
 """
 

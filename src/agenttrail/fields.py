@@ -178,6 +178,7 @@ INPUT_TOKENS = _field("gen_ai.usage.input_tokens", "long", "All input tokens, ca
 OUTPUT_TOKENS = _field("gen_ai.usage.output_tokens", "long", "All output tokens, reasoning included.", _GENAI, unit="{token}", ecs="gen_ai.usage.output_tokens", ocsf="message_context.completion_tokens")
 CACHE_READ_TOKENS = _field("gen_ai.usage.cache_read.input_tokens", "long", "Input tokens read from a cache; part of input_tokens.", _GENAI, unit="{token}")
 CACHE_WRITE_TOKENS = _field("gen_ai.usage.cache_write.input_tokens", "long", "Input tokens written to a cache; part of input_tokens.", _GENAI, unit="{token}")
+CACHE_WRITE_1H_TOKENS = _field("agenttrail.usage.cache_write_1h.input_tokens", "long", "Of the tokens written to a cache those kept for an hour, which have a price of their own.", _OWN, unit="{token}")
 REASONING_TOKENS = _field("gen_ai.usage.reasoning.output_tokens", "long", "Output tokens spent on reasoning; part of output_tokens.", _GENAI, unit="{token}")
 COST_TOTAL = _field("agenttrail.cost.total", "double", "Money spent.", _OWN, unit="agenttrail.cost.currency")
 COST_CURRENCY = _field("agenttrail.cost.currency", "keyword", "ISO 4217 code.", _OWN, shape=Shape(name="currency", pattern=re.compile("[A-Z]{3}")))

@@ -1,5 +1,6 @@
 """Stage 3: context. An enricher adds to an event from raw values and sends nothing."""
 
+from agenttrail.enrichers.cost import CostOptions
 from agenttrail.enrichers.set_fields import SetFieldsOptions
 
-EnricherOptions = SetFieldsOptions
+EnricherOptions = CostOptions | SetFieldsOptions

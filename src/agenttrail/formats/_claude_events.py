@@ -105,6 +105,10 @@ def _usage(usage: dict[str, Any]) -> dict[str, Any]:
         f.OUTPUT_TOKENS: m.integer(usage.get("output_tokens")),
         f.CACHE_READ_TOKENS: read,
         f.CACHE_WRITE_TOKENS: write,
+        f.CACHE_WRITE_1H_TOKENS: m.integer(
+            m.mapping(usage.get("cache_creation")).get("ephemeral_1h_input_tokens")
+        )
+        or None,
         f.REASONING_TOKENS: m.integer(
             m.mapping(usage.get("output_tokens_details")).get("thinking_tokens")
         ),
