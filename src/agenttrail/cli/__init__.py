@@ -16,6 +16,7 @@ VERBS = (
     "check",
     "try_",
     "mask",
+    "filter",
     "mask_test",
     "unmask",
     "tap",
