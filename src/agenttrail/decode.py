@@ -212,9 +212,11 @@ class _Decoder:
             choices = [c for c in get_args(hint) if c is not type(None)]
             if len(choices) < len(get_args(hint)) and node.tag.endswith(":null"):
                 return None
+            if len(choices) == 1:
+                return self._value(node, bare(choices[0]), where)
             if all(dataclasses.is_dataclass(c) for c in choices):
                 return self.component(node, {str(c.type): c for c in choices}, where)
-            return self._value(node, bare(choices[0]), where) if len(choices) == 1 else self.scalar(node, tuple(choices), where)  # fmt: skip
+            return self.scalar(node, tuple(choices), where)
         if dataclasses.is_dataclass(hint):
             cls = typing.cast(type[Any], hint)
             if isinstance(getattr(cls, "type", None), str):
@@ -308,7 +310,7 @@ class _Decoder:
                 object.__setattr__(made, "line", node.start_mark.line + 1)
             return made
         except OptionError as error:
-            place = f"{where}.{error.option}" if where else error.option
+            place = ".".join(filter(None, (where, error.option)))
             return self.problem(places.get(error.option, node), place, error.reason, error.hint)
 
     def unknown(self, node: yaml.Node, where: str, text: str, name: str, known: tuple[str, ...]) -> Any:  # fmt: skip
