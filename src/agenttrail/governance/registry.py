@@ -122,16 +122,18 @@ class Use:
 class Match:
     """What an agent's events have: every thing that is named must fit one of its patterns."""
 
-    agent_ids: Annotated[tuple[str, ...], "gen_ai.agent.id"] = ()
-    agent_names: Annotated[tuple[str, ...], "gen_ai.agent.name"] = ()
-    agent_types: Annotated[tuple[str, ...], "agenttrail.agent.type: kinds of sub-agents."] = ()
-    clients: Annotated[tuple[str, ...], "agenttrail.mcp.client.name"] = ()
-    servers: Annotated[tuple[str, ...], "agenttrail.mcp.server.name"] = ()
+    agent_ids: Annotated[tuple[str, ...], "The agent's id, gen_ai.agent.id."] = ()
+    agent_names: Annotated[tuple[str, ...], "Its name, gen_ai.agent.name."] = ()
+    agent_types: Annotated[tuple[str, ...], "Kind of sub-agent, agenttrail.agent.type."] = ()
+    clients: Annotated[tuple[str, ...], "The MCP client, agenttrail.mcp.client.name."] = ()
+    servers: Annotated[tuple[str, ...], "The MCP server, agenttrail.mcp.server.name."] = ()
     services: Annotated[tuple[str, ...], "service.name of the OTel resource."] = ()
     user_agents: Annotated[tuple[str, ...], "The HTTP header User-Agent."] = ()
-    files: Annotated[tuple[str, ...], "agenttrail.source.file: where the log was read."] = ()
-    working_directories: Annotated[tuple[str, ...], "process.working_directory"] = ()
-    namespaces: Annotated[tuple[str, ...], "data_stream.namespace"] = ()
+    files: Annotated[tuple[str, ...], "Where the log was read, agenttrail.source.file."] = ()
+    working_directories: Annotated[
+        tuple[str, ...], "Where it works, process.working_directory."
+    ] = ()
+    namespaces: Annotated[tuple[str, ...], "The operator's own data_stream.namespace."] = ()
 
     def __post_init__(self) -> None:
         if not any(getattr(self, name) for name in self.__slots__):
