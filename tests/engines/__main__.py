@@ -6,12 +6,13 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from tests.engines import elasticsearch, otelcol, rsyslog, syslog_ng
+from tests.engines import elasticsearch, otelcol, prometheus, rsyslog, syslog_ng
 from tests.engines._process import MissingError, say
 
 _ENGINES: dict[str, Callable[[], Any]] = {
     "elasticsearch": elasticsearch.prepare,
     "otelcol": otelcol.prepare,
+    "prometheus": lambda: prometheus.prepare().prometheus,
     "rsyslog": lambda: rsyslog.prepare().binary,
     "syslog_ng": lambda: syslog_ng.prepare().binary,
 }

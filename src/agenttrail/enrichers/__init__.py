@@ -2,5 +2,6 @@
 
 from agenttrail.enrichers.cost import CostOptions
 from agenttrail.enrichers.set_fields import SetFieldsOptions
+from agenttrail.enrichers.tasks import TasksOptions
 
-EnricherOptions = CostOptions | SetFieldsOptions
+EnricherOptions = CostOptions | SetFieldsOptions | TasksOptions

@@ -2,6 +2,7 @@
 
 from agenttrail.sinks.elasticsearch import ElasticsearchOptions
 from agenttrail.sinks.jsonl import JsonlOptions
+from agenttrail.sinks.metrics import MetricsOptions
 from agenttrail.sinks.otlp import OtlpOptions
 
-SinkOptions = ElasticsearchOptions | JsonlOptions | OtlpOptions
+SinkOptions = ElasticsearchOptions | JsonlOptions | MetricsOptions | OtlpOptions
