@@ -61,12 +61,12 @@ def test_all_problems_come_at_once_each_in_its_place() -> None:
         "- type: elasticsarch\n- {type: jsonl, path: 5, bogus: 1}\nformat: autoo\nextra: 1\n"
     )
     assert problems(text) == [
-        "p.yaml:2: sources[0].type: no source is called 'fil'\n  known: file, stdin, tap\n  did you mean 'file'?",
+        "p.yaml:2: sources[0].type: no source is called 'fil'\n  known: file, otlp, stdin, tap\n  did you mean 'file'?",
         "p.yaml:4: sources[1].paths: a list is needed, not text\n  write: [value]",
         "p.yaml:6: sinks[0].type: no sink is called 'elasticsarch'\n  known: elasticsearch, jsonl, metrics, otlp\n  did you mean 'elasticsearch'?",
         'p.yaml:7: sinks[1].path: text is needed, not a number\n  write: "5"',
         "p.yaml:7: sinks[1].bogus: no such option\n  known: compress, keep_files, mode, path, rotate_bytes, rotate_s",
-        "p.yaml:8: format: no format is called 'autoo'\n  known: agenttrail, auto, claude_code, claude_desktop, codex, jsonl, mcp_jsonrpc, mcp_wire, otel\n  did you mean 'auto'?",
+        "p.yaml:8: format: no format is called 'autoo'\n  known: agenttrail, auto, claude_code, claude_desktop, codex, jsonl, mcp_jsonrpc, mcp_wire\n  did you mean 'auto'?",
         "p.yaml:9: extra: no such option\n  known: delivery, enrichers, format, mask, sinks, sources",
     ]
 

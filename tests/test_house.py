@@ -65,7 +65,7 @@ def test_imports_follow_the_table(path: Path) -> None:
     room = path.relative_to(SOURCE).parts[0].removesuffix(".py")
     allowed: set[str] | None = {
         "seams": set(), "errors": set(), "jsontext": set(), "decode": {"errors"}, "keys": {"errors"}, "shapes": set(), "fields": {"shapes"}, "__init__": set(),
-        "testing": {"seams"}, "runner": {"seams", "errors"},
+        "testing": {"seams"}, "runner": {"seams", "errors"}, "relay": {"seams", "errors"}, "spool": {"seams", "errors"},
         "config": {"errors", "fields", "decode", *STAGES}, "cli": None, "__main__": {"cli"},
         **{stage: GROUND | {stage} for stage in STAGES},
         "recognizers": {"recognizers"}, "masks": GROUND | {"masks", "recognizers"},
@@ -165,7 +165,7 @@ def test_only_masks_make_masked_events(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call):
             name = getattr(node.func, "id", getattr(node.func, "attr", ""))
-            assert name != "MaskedEvent", f"{name_of(path)}:{node.lineno}"
+            assert name not in ("MaskedEvent", "MaskedExport"), f"{name_of(path)}:{node.lineno}"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
@@ -178,9 +178,9 @@ def test_a_module_says_what_it_does_and_stays_readable(path: Path) -> None:
 
 
 def test_no_egress_at_run_time_is_spelled_out() -> None:
-    """Only sinks, and what asks for a model's name, touch the network."""
+    """Only sinks touch the network; a source may listen, in a file that does nothing else."""
     for path in MODULES:
-        if path.parent.name in ("sinks",):
+        if path.parent.name in ("sinks",) or name_of(path) == "sources/_otlp_server.py":
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, (ast.Import, ast.ImportFrom)):

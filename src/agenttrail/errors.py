@@ -87,5 +87,9 @@ class Rejected(AgenttrailError):
         self.reasons = dict(reasons)
 
 
+class Refused(AgenttrailError):
+    """A whole request that the destination will never take; nothing of it was accepted."""
+
+
 class Bug(AgenttrailError):
     """agenttrail broke one of its own promises; the message says which."""

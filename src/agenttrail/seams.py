@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 # A parsed JSON value: None, bool, int, float, str, list of Json, dict of str to Json.
 Json = Any
@@ -112,6 +112,36 @@ class MaskedEvent:
     failed: bool = False
 
 
+ExportKind = Literal["logs", "traces"]
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """One OTLP export request as it came, not yet masked.
+
+    `message` is the ExportLogsServiceRequest or ExportTraceServiceRequest; `bytes` its size.
+    """
+
+    kind: ExportKind
+    message: Any
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedExport:
+    """An export request that may leave, as binary protobuf. Made in `masks/` and nowhere else.
+
+    `items` are its spans or log records; `failed` says how many parts left without their content,
+    because masking them failed; `counts` are findings replaced, by kind.
+    """
+
+    kind: ExportKind
+    payload: bytes
+    items: int
+    failed: int
+    counts: Mapping[str, int]
+
+
 class Drop(BaseException):
     """Raised by a format or an enricher to drop a record or an event, counted by `reason`.
 
@@ -207,3 +237,28 @@ class Finishing(Protocol):
     """A sink that has something left to do once a run has come to its end."""
 
     def finish(self) -> None: ...
+
+
+class ExportMask(Protocol):
+    """As `Mask`, for a whole export request: ids, times and shape stay.
+
+    Raises `errors.RetryLater` where there was no memory for it; never for what the request holds.
+    """
+
+    def __call__(self, export: Export, /) -> MaskedExport: ...
+
+
+class ExportSink(Protocol):
+    """Where masked export requests go.
+
+    `send` returns how many items the destination rejected of a request that it took; 0 is all
+    well. It raises `errors.RetryLater`, or `errors.Refused` where the destination will never take
+    the request.
+    """
+
+    def send(self, export: MaskedExport, /) -> int: ...
+
+    def check(self) -> None:
+        """Raises `errors.Unreachable` where the destination cannot be used as configured."""
+
+    def close(self) -> None: ...
