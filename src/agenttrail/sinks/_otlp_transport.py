@@ -1,6 +1,6 @@
-"""How the sink `otlp` sends a request: OTLP/HTTP with binary protobuf, and OTLP/gRPC.
+"""How export requests are sent: OTLP/HTTP with binary protobuf, and OTLP/gRPC.
 
-Both map every answer to what the sink knows: a response, RetryLater, Unreachable or RefusedError.
+Both map every answer to what a sink knows: a response, RetryLater, Unreachable or RefusedError.
 
 Source: OTLP specification 1.9 (opentelemetry-proto, docs/specification.md), OTLP/gRPC Response and
 OTLP/HTTP Response.
@@ -9,7 +9,7 @@ OTLP/HTTP Response.
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,18 +17,18 @@ from urllib.parse import urlsplit
 
 from agenttrail import __version__
 from agenttrail.errors import RetryLater, Unreachable
+from agenttrail.seams import ExportKind
 from agenttrail.sinks._http import about_certificate, bare, retry_after_s
 
 if TYPE_CHECKING:
-    from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
-        ExportLogsServiceRequest,
-        ExportLogsServiceResponse,
-    )
-
     from agenttrail.sinks.otlp import OtlpOptions
 
-HINT = "is this an OTLP receiver for logs, and are the credentials in headers right?"
-_PATH = "/v1/logs"
+HINT = "is this an OTLP receiver, and are the credentials in headers right?"
+LOGS_PATH = "/v1/logs"
+_METHODS: Mapping[ExportKind, str] = {
+    "logs": "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+    "traces": "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+}
 _RETRYABLE_HTTP = {429, 502, 503, 504}
 _BAD_DATA_HTTP = {400, 413, 422}
 _RETRYABLE_GRPC = {
@@ -40,16 +40,32 @@ class RefusedError(Exception):
     """The receiver will not take the data of this request; nothing of it was accepted."""
 
 
+def response_class(kind: ExportKind) -> Any:
+    """The message that answers a request of this kind."""
+    if kind == "logs":
+        from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+            ExportLogsServiceResponse,
+        )
+
+        return ExportLogsServiceResponse
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+    return ExportTraceServiceResponse
+
+
 class HttpTransport:
-    """OTLP/HTTP with binary protobuf."""
+    """OTLP/HTTP with binary protobuf. Not for use by several threads."""
 
     def __init__(self, options: OtlpOptions, now: Callable[[], float]) -> None:
         import requests
         import urllib3
 
         parts = urlsplit(options.endpoint)
-        self._url = parts._replace(path=_PATH if parts.path in ("", "/") else parts.path).geturl()
-        self._bare = bare(self._url)
+        path = LOGS_PATH if parts.path in ("", "/") else parts.path
+        self._urls = {
+            "logs": parts._replace(path=path).geturl(),
+            "traces": parts._replace(path=path.removesuffix(LOGS_PATH) + "/v1/traces").geturl(),
+        }
         self._now = now
         self._options = options
         self._session = requests.Session()
@@ -69,22 +85,20 @@ class HttpTransport:
         if options.cert_file and options.key_file:
             self._session.cert = (options.cert_file, options.key_file)
 
-    def export(self, request: ExportLogsServiceRequest, /) -> ExportLogsServiceResponse:
+    def export(self, kind: ExportKind, data: bytes, /) -> Any:
+        """The response to a serialized request. Raises RetryLater, Unreachable or RefusedError."""
         import requests
         from google.protobuf import json_format
         from google.protobuf.message import DecodeError
-        from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
-            ExportLogsServiceResponse,
-        )
 
-        data = request.SerializeToString()
+        where = bare(self._urls[kind])
         headers: dict[str, str] = {}
         if self._options.compress:
             data = gzip.compress(data, compresslevel=6, mtime=0)
             headers["Content-Encoding"] = "gzip"
         try:
             answer = self._session.post(
-                self._url,
+                self._urls[kind],
                 data=data,
                 headers=headers,
                 timeout=self._options.timeout_s,
@@ -94,48 +108,47 @@ class HttpTransport:
         except requests.exceptions.SSLError as error:
             # A certificate stays wrong; a handshake may break because the receiver is restarting.
             raise (Unreachable if about_certificate(str(error)) else RetryLater)(
-                f"{self._bare}: TLS failed",
+                f"{where}: TLS failed",
                 hint="check https, ca_file, cert_file, key_file and verify",
             ) from None
         except requests.RequestException as error:
             raise RetryLater(
-                f"{self._bare}: no answer ({type(error).__name__})",
+                f"{where}: no answer ({type(error).__name__})",
                 hint="is the address right and the receiver up?",
             ) from None
         status = answer.status_code
         if status in _RETRYABLE_HTTP:
             now = datetime.fromtimestamp(self._now(), UTC)
             wish = retry_after_s(answer.headers.get("Retry-After"), now)
-            raise RetryLater(f"{self._bare}: answered {status}", after_s=wish)
+            raise RetryLater(f"{where}: answered {status}", after_s=wish)
         if status in _BAD_DATA_HTTP:
             raise RefusedError(f"status_{status}")
         if not 200 <= status < 300:
-            raise Unreachable(f"{self._bare}: answered {status}", hint=HINT)
-        kind = answer.headers.get("Content-Type", "").partition(";")[0].strip()
+            raise Unreachable(f"{where}: answered {status}", hint=HINT)
+        content_type = answer.headers.get("Content-Type", "").partition(";")[0].strip()
         if not answer.content:
-            return ExportLogsServiceResponse()
+            return response_class(kind)()
         try:
-            if kind == "application/json":
+            if content_type == "application/json":
                 return json_format.Parse(
-                    answer.content, ExportLogsServiceResponse(), ignore_unknown_fields=True
+                    answer.content, response_class(kind)(), ignore_unknown_fields=True
                 )
-            if kind == "application/x-protobuf":
-                return ExportLogsServiceResponse.FromString(answer.content)
+            if content_type == "application/x-protobuf":
+                return response_class(kind).FromString(answer.content)
         except (DecodeError, json_format.ParseError):
             pass
         # Something that says 200 to everything (a proxy, a login page) must not eat events.
-        raise Unreachable(f"{self._bare}: the answer is not OTLP's", hint=HINT)
+        raise Unreachable(f"{where}: the answer is not OTLP's", hint=HINT)
 
     def close(self) -> None:
         self._session.close()
 
 
 class GrpcTransport:
-    """OTLP/gRPC, unary exports."""
+    """OTLP/gRPC, unary exports; for any number of threads."""
 
     def __init__(self, options: OtlpOptions) -> None:
         import grpc
-        from opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc import LogsServiceStub
 
         parts = urlsplit(options.endpoint)
         default = 443 if parts.scheme == "https" else 4317
@@ -161,18 +174,22 @@ class GrpcTransport:
             self._channel = grpc.secure_channel(target, credentials, **settings)
         else:
             self._channel = grpc.insecure_channel(target, **settings)
-        self._stub = LogsServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        self._calls = {
+            kind: self._channel.unary_unary(
+                method, response_deserializer=response_class(kind).FromString
+            )
+            for kind, method in _METHODS.items()
+        }
         self._metadata = [(key.lower(), value) for key, value in options.headers.items()]
         self._timeout_s = options.timeout_s
         self._bare = bare(options.endpoint)
 
-    def export(self, request: ExportLogsServiceRequest, /) -> ExportLogsServiceResponse:
+    def export(self, kind: ExportKind, data: bytes, /) -> Any:
+        """The response to a serialized request. Raises RetryLater, Unreachable or RefusedError."""
         import grpc
 
         try:
-            response: ExportLogsServiceResponse = self._stub.Export(
-                request, timeout=self._timeout_s, metadata=self._metadata
-            )
+            response = self._calls[kind](data, timeout=self._timeout_s, metadata=self._metadata)
         except grpc.RpcError as error:
             code, wish = error.code().name, _retry_delay_s(error.trailing_metadata() or ())
             if code in _RETRYABLE_GRPC or (code == "RESOURCE_EXHAUSTED" and wish is not None):

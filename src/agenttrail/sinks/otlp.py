@@ -28,22 +28,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
 from urllib.parse import urlsplit
 
 from agenttrail import __version__
 from agenttrail import fields as f
 from agenttrail.errors import OptionError, Rejected, RetryLater, Unreachable
-from agenttrail.seams import MaskedEvent
+from agenttrail.seams import ExportKind, MaskedEvent
 from agenttrail.sinks._extra import need
 from agenttrail.sinks._http import bare
 from agenttrail.sinks._otlp_transport import HINT, GrpcTransport, HttpTransport, RefusedError
 
 if TYPE_CHECKING:
-    from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
-        ExportLogsServiceRequest,
-        ExportLogsServiceResponse,
-    )
     from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 _SCHEMA_URL = f"https://opentelemetry.io/schemas/{f.SEMCONV}"
@@ -110,7 +106,7 @@ class OtlpOptions:
 
 
 class _Transport(Protocol):
-    def export(self, request: ExportLogsServiceRequest, /) -> ExportLogsServiceResponse:
+    def export(self, kind: ExportKind, data: bytes, /) -> Any:
         """Raises RetryLater, Unreachable or RefusedError."""
 
     def close(self) -> None: ...
@@ -142,7 +138,7 @@ class OtlpSink:
     def check(self) -> None:
         """Sends a request without records, which a receiver must accept."""
         try:
-            self._transport.export(self._request([]))
+            self._export([])
         except RetryLater as error:
             raise Unreachable(error.message, hint=error.hint or HINT) from error
         except RefusedError as error:
@@ -166,7 +162,7 @@ class OtlpSink:
 
     def _send(self, records: Sequence[LogRecord], chunk: range, rejected: dict[int, str]) -> None:
         try:
-            response = self._transport.export(self._request([records[i] for i in chunk]))
+            response = self._export([records[i] for i in chunk])
         except RefusedError as error:
             if len(chunk) == 1:
                 rejected[chunk[0]] = str(error)
@@ -183,7 +179,7 @@ class OtlpSink:
         elif self._most is not None:
             self._most += max(1, self._most // 4)
 
-    def _request(self, records: Sequence[LogRecord]) -> ExportLogsServiceRequest:
+    def _export(self, records: Sequence[LogRecord]) -> Any:
         from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
         from agenttrail.sinks._otlp_message import any_value
@@ -196,4 +192,4 @@ class OtlpSink:
             scope = group.scope_logs.add(schema_url=_SCHEMA_URL)
             scope.scope.name, scope.scope.version = "agenttrail", __version__
             scope.log_records.extend(records)
-        return request
+        return self._transport.export("logs", request.SerializeToString())
