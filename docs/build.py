@@ -56,6 +56,8 @@ def _components() -> Iterator[str]:
     yield from _options(config.PipelineOptions)
     yield from ("", "### delivery", "")
     yield from _options(config.DeliveryOptions)
+    yield from ("", "## Hop file", "")
+    yield from _options(config.HopOptions)
     for stage, union in config.STAGES.items():
         yield from ("", f"## {stage.capitalize()}s")
         for name, cls in sorted(config.members(union).items()):

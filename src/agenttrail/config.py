@@ -11,8 +11,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
-from agenttrail.decode import Option, decode, members, options_of, schema, text_of
+from agenttrail.decode import Option, decode, members, options_of, read, schema, text_of
 from agenttrail.enrichers import EnricherOptions
 from agenttrail.errors import OptionError
 from agenttrail.formats import FormatOptions
@@ -20,12 +21,14 @@ from agenttrail.formats.auto import AutoOptions
 from agenttrail.masks import MaskOptions
 from agenttrail.masks.presidio import PresidioOptions
 from agenttrail.sinks import SinkOptions
+from agenttrail.sinks.otlp import OtlpOptions as OtlpSinkOptions
 from agenttrail.sources import SourceOptions
 from agenttrail.sources.file import FileOptions
+from agenttrail.sources.otlp import OtlpOptions as OtlpSourceOptions
 
 __all__ = [
-    "STAGES", "DeliveryOptions", "Option", "PipelineOptions", "decode", "json_schema", "load",
-    "loads", "members", "options_of",
+    "STAGES", "DeliveryOptions", "HopOptions", "Option", "PipelineOptions", "decode", "json_schema",
+    "load", "load_hop", "loads", "members", "options_of",
 ]  # fmt: skip
 
 STAGES: dict[str, Any] = {
@@ -118,6 +121,47 @@ class PipelineOptions:
                         )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HopOptions:
+    """A hop: OpenTelemetry logs and traces come in, and go on as they are, but masked."""
+
+    listen: Annotated[OtlpSourceOptions, "Where collectors and SDKs send to."] = dataclasses.field(
+        default_factory=OtlpSourceOptions
+    )
+    mask: Annotated[MaskOptions, "How personal data is masked; there is always one."] = (
+        dataclasses.field(default_factory=PresidioOptions)
+    )
+    forward: Annotated[OtlpSinkOptions, "Where masked logs and traces go."]
+    spool: Annotated[
+        str | None,
+        "Folder that keeps masked requests until they are delivered; senders are answered when they are in it. Null answers when the destination has them.",
+    ] = None
+    spool_bytes: Annotated[
+        int, "Most bytes in the spool; when it is full, senders are told to come again."
+    ] = 1_000_000_000
+    health: Annotated[
+        str | None, "HOST:PORT of this machine for GET /healthz with counters as JSON."
+    ] = None
+
+    def __post_init__(self) -> None:
+        if self.forward.resource:
+            raise OptionError("forward", "resource has no effect: resources go on as they are")
+        path = urlsplit(self.forward.endpoint).path
+        if path not in ("", "/") and not path.endswith("/v1/logs"):
+            raise OptionError("forward", "a path of the endpoint must end in /v1/logs", hint="traces go to /v1/traces beside it")  # fmt: skip
+        if self.spool_bytes <= 0:
+            raise OptionError("spool_bytes", "must be positive")
+        ours = {self.listen.grpc, self.listen.http} - {None}
+        if self.health in ours:
+            raise OptionError("health", "is an address that listen has")
+        if self.health is not None:
+            host, _, port = self.health.rpartition(":")
+            if host not in ("127.0.0.1", "localhost", "[::1]") or not port.isdigit():
+                raise OptionError("health", "must be 127.0.0.1:PORT: counters are for this machine")
+        if urlsplit(self.forward.endpoint).netloc in ours:
+            raise OptionError("forward", "is where the hop listens: it would feed itself")
+
+
 def load(path: str, environment: Mapping[str, str] | None = None) -> PipelineOptions:
     """The pipeline that a YAML file describes.
 
@@ -125,6 +169,12 @@ def load(path: str, environment: Mapping[str, str] | None = None) -> PipelineOpt
         ConfigError: everything that is wrong with it, at once.
     """
     return loads(text_of(path), path, environment)
+
+
+def load_hop(path: str, environment: Mapping[str, str] | None = None) -> HopOptions:
+    """As `load`, for the file of a hop."""
+    value: HopOptions = read(path, HopOptions, environment)
+    return value
 
 
 def loads(

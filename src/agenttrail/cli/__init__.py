@@ -20,6 +20,7 @@ VERBS = (
     "mask_test",
     "unmask",
     "tap",
+    "hop",
     "setup",
     "list",
     "explain",

@@ -27,15 +27,22 @@ sinks:
     password: ${ES_PASSWORD}
 """
 
+_HOP_EXAMPLE = """# hop.yaml
+listen: {type: otlp, grpc: "127.0.0.1:4317", http: "127.0.0.1:4318"}
+mask: {type: presidio, profile: fast}
+forward: {type: otlp, endpoint: "http://127.0.0.1:4319", protocol: grpc}
+health: "127.0.0.1:4320"
+"""
+
 
 def add(verbs: Any) -> None:
     """Adds the verb."""
     parser = verbs.add_parser(
         "explain",
         help="a component's promises and options; `pipeline`; `fields`",
-        description="Shows what a component does, what it promises, its limits and its options. `explain pipeline` shows the pipeline file, `explain fields [PREFIX]` every field that is emitted.",
+        description="Shows what a component does, what it promises, its limits and its options. `explain pipeline` shows the pipeline file, `explain hop` the file of a hop, `explain fields [PREFIX]` every field that is emitted.",
     )
-    parser.add_argument("name", metavar="NAME", help="component, pipeline, fields")
+    parser.add_argument("name", metavar="NAME", help="component, pipeline, hop, fields")
     parser.add_argument("prefix", nargs="?", default="", metavar="PREFIX", help="with fields: only those that begin so")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.set_defaults(run=run)
@@ -49,6 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
         return _fields(arguments.prefix, as_json=arguments.json)
     if arguments.name == "pipeline":
         found = [("pipeline", config.PipelineOptions), ("delivery", config.DeliveryOptions)]
+    elif arguments.name == "hop":
+        found = [("hop", config.HopOptions)]
     else:
         found = [
             (f"{stage} {name}", cls)
@@ -58,7 +67,9 @@ def run(arguments: argparse.Namespace) -> int:
         ]
     if not found:
         names = sorted({n for union in config.STAGES.values() for n in config.members(union)})
-        close = difflib.get_close_matches(arguments.name, [*names, "pipeline", "fields"], n=1)
+        close = difflib.get_close_matches(
+            arguments.name, [*names, "pipeline", "hop", "fields"], n=1
+        )
         raise UsageError(
             f"nothing is called '{arguments.name}'",
             hint=f"did you mean '{close[0]}'?" if close else f"known: {', '.join(names)}",
@@ -70,6 +81,8 @@ def run(arguments: argparse.Namespace) -> int:
         _print(title, cls)
     if arguments.name == "pipeline":
         sys.stdout.write(f"Example:\n\n{_EXAMPLE}")
+    if arguments.name == "hop":
+        sys.stdout.write(f"Example:\n\n{_HOP_EXAMPLE}")
     return 0
 
 

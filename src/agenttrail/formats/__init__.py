@@ -8,7 +8,6 @@ from agenttrail.formats.codex import CodexOptions
 from agenttrail.formats.jsonl import JsonlOptions
 from agenttrail.formats.mcp_jsonrpc import McpJsonrpcOptions
 from agenttrail.formats.mcp_wire import McpWireOptions
-from agenttrail.formats.otel import OtelOptions
 
 FormatOptions = (
     AutoOptions
@@ -19,5 +18,4 @@ FormatOptions = (
     | JsonlOptions
     | McpJsonrpcOptions
     | McpWireOptions
-    | OtelOptions
 )
