@@ -189,7 +189,7 @@ COST_CURRENCY = _field("agenttrail.cost.currency", "keyword", "ISO 4217 code.", 
 COST_SOURCE = _field("agenttrail.cost.source", "keyword", "reported by the source, or computed.", _OWN, shape=one_of("reported", "computed"))
 COST_COMPUTED = _field("agenttrail.cost.computed", "double", "By the price table, where the source reported another cost.", _OWN, unit="agenttrail.cost.currency")
 COST_PRICE_DATE = _field("agenttrail.cost.price.date", "keyword", "Day from which the price that was used holds.", _OWN, shape=Shape(name="day", pattern=re.compile(r"20\d\d-[01]\d-[0-3]\d")))
-COST_FINDINGS = _field("agenttrail.cost.findings", "keywords", "differs_from_reported, no_price.", _OWN, shape=one_of("differs_from_reported", "no_price"), envelope=True)
+COST_FINDINGS = _field("agenttrail.cost.findings", "keywords", "differs_from_reported, no_price; no_rate where a budget in another currency could not count it.", _OWN, shape=one_of("differs_from_reported", "no_price", "no_rate"), envelope=True)
 USAGE_ROLLUP = _field("agenttrail.usage.rollup", "boolean", "Only true: tokens and cost repeat those of children with events of their own; left out of sums.", _OWN, envelope=True)
 BUDGET_NAMES = _field("agenttrail.budget.names", "keywords", "Budgets that passed a threshold with this event.", _OWN, shape=LABEL)
 BUDGET_VERDICT = _field("agenttrail.budget.verdict", "keyword", "What the strictest of these thresholds asks for.", _OWN, shape=one_of("alert", "require_approval", "stop"), envelope=True)

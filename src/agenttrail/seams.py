@@ -207,6 +207,13 @@ class Remembering(Protocol):
     def save(self) -> None: ...
 
 
+@runtime_checkable
+class Closing(Protocol):
+    """An enricher that holds something open (its state, a connection): called once at the end."""
+
+    def close(self) -> None: ...
+
+
 class Mask(Protocol):
     """The last step before a sink: as many masked events out as events in, in their order.
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agenttrail.governance.state import State, StateError
+from agenttrail.governance.state import State, StateError, peek
 
 
 def test_values_are_there_after_a_restart(tmp_path: Path) -> None:
@@ -41,6 +41,50 @@ def test_an_event_of_a_batch_that_was_saved_but_not_committed_is_seen(tmp_path: 
 
     assert again.seen("e1")
     assert not again.seen("e2")
+
+
+def test_events_given_again_in_smaller_batches_are_all_seen(tmp_path: Path) -> None:
+    """A new run cuts its batches elsewhere, and may be killed again in the middle of it."""
+    path = str(tmp_path / "state.db")
+    state = State(path, "budgets")
+    assert not any(state.seen(f"e{n}") for n in range(100))
+    state.save()
+    state.close()
+    again = State(path, "budgets")
+    assert all(again.seen(f"e{n}") for n in range(10))
+    assert not again.seen("new")
+    again.save()
+    assert again.seen("e10")
+    again.save()
+    again.close()  # killed before these were committed
+    third = State(path, "budgets")
+    assert all(third.seen(f"e{n}") for n in range(10, 100))
+    assert not third.seen("other")
+
+
+def test_values_can_be_forgotten_apart_from_the_batch_at_hand(tmp_path: Path) -> None:
+    """What is settled goes; what is not saved yet stays."""
+    state = State(str(tmp_path / "state.db"), "budgets")
+    state.put("old", 1)
+    state.save()
+    state.put("new", 2)
+    state.discard(["old", "new", "none"])
+    assert (state.get("old"), state.get("new")) == (None, 2)
+
+
+def test_what_is_saved_can_be_read_while_it_is_written(tmp_path: Path) -> None:
+    """By who only shows it; a wrong file is an error of ours."""
+    path = str(tmp_path / "state.db")
+    state = State(path, "budgets")
+    state.put("a/1", 1)
+    state.put("b/1", 2)
+    state.save()
+    state.put("a/2", 3)
+    assert list(peek(path, "budgets", "a/")) == [("a/1", 1)]
+    with pytest.raises(StateError):
+        list(peek(str(tmp_path / "none.db"), "budgets"))
+    with pytest.raises(StateError):
+        list(peek(path, "tasks"))
 
 
 def test_a_killed_process_leaves_whole_batches(tmp_path: Path) -> None:

@@ -21,7 +21,16 @@ from agenttrail.errors import AgenttrailError
 from agenttrail.formats.auto import AutoOptions
 from agenttrail.formats.mcp_wire import McpWireOptions
 from agenttrail.runner import Counts, Outcome, Runner, Settings
-from agenttrail.seams import Finishing, Format, MaskedEvent, Measured, Sink, Source
+from agenttrail.seams import (
+    Closing,
+    Enricher,
+    Finishing,
+    Format,
+    MaskedEvent,
+    Measured,
+    Sink,
+    Source,
+)
 from agenttrail.sinks.jsonl import JsonlOptions
 from agenttrail.sources.tap import TapOptions
 
@@ -195,6 +204,12 @@ def run_pipeline(
         for sink in sinks.values():
             stack.callback(sink.close)
         mask = attempt("mask", options.mask.type, options.mask.build)
+        enrichers: list[Enricher] = []
+        for enricher_options in options.enrichers:
+            enricher = attempt("enricher", enricher_options.type, enricher_options.build)
+            enrichers.append(enricher)
+            if isinstance(enricher, Closing):
+                stack.callback(enricher.close)
         if source is None:
             built: list[Source] = [attempt("source", o.type, o.build) for o in options.sources]
             if len(built) == 1:
@@ -226,7 +241,7 @@ def run_pipeline(
         )
         runner = Runner(
             source=source, format=form, mask=mask, sinks=sinks,
-            enrichers=[enricher.build() for enricher in options.enrichers],
+            enrichers=enrichers,
             settings=Settings(**asdict(options.delivery)), stop=stop, observe=tally.add,
             progress=screen.progress, notice=screen.say,
         )  # fmt: skip

@@ -1,7 +1,8 @@
 """Stage 3: context. An enricher adds to an event from raw values and sends nothing."""
 
+from agenttrail.enrichers.budgets import BudgetsOptions
 from agenttrail.enrichers.cost import CostOptions
 from agenttrail.enrichers.set_fields import SetFieldsOptions
 from agenttrail.enrichers.tasks import TasksOptions
 
-EnricherOptions = CostOptions | SetFieldsOptions | TasksOptions
+EnricherOptions = BudgetsOptions | CostOptions | SetFieldsOptions | TasksOptions

@@ -28,12 +28,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Annotated, Any, ClassVar
 
 from agenttrail import fields as f
 from agenttrail.errors import OptionError
-from agenttrail.governance.prices import Price, Prices, Usage, example, load, loads, rounded
+from agenttrail.governance.prices import Price, Prices, Usage, example, load, loads, money, rounded
 from agenttrail.seams import Event
 
 # OTel GenAI e07f4eba, gen_ai.operation.name: calls of a model, and what is made of such calls.
@@ -157,17 +157,6 @@ class Cost:
             f.COST_PRICE_DATE: price.valid_from,
             f.COST_FINDINGS: ["differs_from_reported"],
         }
-
-
-def money(value: Any) -> Decimal | None:
-    """The exact decimal of a JSON number; None for what is none, is negative or without end."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    try:
-        amount = Decimal(str(value))
-    except InvalidOperation:
-        return None
-    return amount if amount.is_finite() and 0 <= amount < 10**15 else None
 
 
 def _usage(fields: Mapping[str, Any]) -> Usage | None:

@@ -33,7 +33,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from importlib import resources
 from itertools import pairwise
 from typing import Annotated, Any
@@ -243,6 +243,17 @@ def loads(text: str, path: str = "<prices>") -> Prices:
 def example() -> str:
     """The text of the price table that comes with the package."""
     return resources.files("agenttrail.governance").joinpath("prices.example.yaml").read_text()
+
+
+def money(value: Any) -> Decimal | None:
+    """The exact decimal of a JSON number; None for what is none, is negative or without end."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return amount if amount.is_finite() and 0 <= amount < 10**15 else None
 
 
 def rounded(amount: Decimal) -> Decimal:

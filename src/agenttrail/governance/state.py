@@ -3,7 +3,8 @@
 Values live in SQLite, one table a scope. Changes are held in memory until `save`, which writes them in
 one transaction together with the ids of the events that they come from. The runner saves after every
 sink has a batch and before its positions are committed; a run that was killed in between gives these
-events again, and `seen` tells them, so that nothing is counted twice and nothing is lost.
+events again, in batches of other sizes and among new ones, and `seen` tells them, so that nothing is
+counted twice and nothing is lost.
 
     batch delivered -> save (changes + ids, one transaction) -> positions committed
 
@@ -17,16 +18,20 @@ of personal data into it, never the data.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
+from urllib.parse import quote
 
 from agenttrail import jsontext
 from agenttrail.errors import AgenttrailError
 
 _MISSING: Any = object()
+# Ids of a killed run's last batch that did not come again so far: of the runs begun last.
+_LEFT = 100_000
 
 
 class StateError(AgenttrailError):
@@ -66,9 +71,19 @@ class State:
                 f"CREATE TABLE IF NOT EXISTS {scope} (key TEXT PRIMARY KEY, value BLOB, at REAL)"
             )
             self._db.execute(f"CREATE INDEX IF NOT EXISTS {scope}_at ON {scope} (at)")
-            self._db.execute(f"CREATE TABLE IF NOT EXISTS {scope}_batch (id TEXT PRIMARY KEY)")
+            self._db.execute(
+                f"CREATE TABLE IF NOT EXISTS {scope}_batch (id TEXT PRIMARY KEY, run INTEGER)"
+            )
+            self._db.execute(
+                f"DELETE FROM {scope}_batch WHERE id NOT IN"  # noqa: S608  a checked name
+                f" (SELECT id FROM {scope}_batch ORDER BY run DESC LIMIT {_LEFT})"
+            )
             self._db.commit()
-            self._saved = {row[0] for row in self._db.execute(f"SELECT id FROM {scope}_batch")}  # noqa: S608  a checked name
+            saved = self._db.execute(f"SELECT id, run FROM {scope}_batch").fetchall()  # noqa: S608
+            # What earlier runs saved last and may give again; what this run saved last.
+            self._left = {row[0] for row in saved}
+            self._last: set[str] = set()
+            self._run = 1 + max((row[1] for row in saved), default=0)
         except (sqlite3.Error, OSError) as error:
             raise self._failed("cannot be opened", error) from None
 
@@ -113,10 +128,12 @@ class State:
 
         Otherwise notes that the event is being counted now. Ask once an event.
         """
-        if event_id in self._saved:
-            return True
+        known = event_id in self._left
+        if known:
+            # It belongs to the batch at hand now, and is saved with it again.
+            self._left.discard(event_id)
         self._batch.add(event_id)
-        return False
+        return known
 
     def save(self) -> None:
         """Writes all changes and the ids that they come from, at once and durably.
@@ -137,17 +154,20 @@ class State:
             with self._db:
                 self._db.executemany(f"DELETE FROM {scope} WHERE key = ?", gone)  # noqa: S608
                 self._db.executemany(f"INSERT OR REPLACE INTO {scope} VALUES (?, ?, ?)", changed)  # noqa: S608
-                self._db.execute(f"DELETE FROM {scope}_batch")  # noqa: S608
                 self._db.executemany(
-                    f"INSERT INTO {scope}_batch VALUES (?)",  # noqa: S608
-                    [(i,) for i in self._batch],
+                    f"DELETE FROM {scope}_batch WHERE id = ?",  # noqa: S608
+                    [(i,) for i in self._last],
+                )
+                self._db.executemany(
+                    f"INSERT OR REPLACE INTO {scope}_batch VALUES (?, ?)",  # noqa: S608
+                    [(i, self._run) for i in self._batch],
                 )
         except sqlite3.Error as error:
             raise self._failed("cannot be written", error) from None
         for key, (value, _) in self._changed.items():
             self._remember(key, value)
         self._changed.clear()
-        self._saved, self._batch = self._batch, set()
+        self._last, self._batch = self._batch, set()
 
     def prune(self, before: float) -> int:
         """Forgets all saved values whose `at` is before this time; how many there were."""
@@ -162,6 +182,20 @@ class State:
         for (key,) in gone:
             self._known.pop(key, None)
         return len(gone)
+
+    def discard(self, keys: Iterable[str]) -> None:
+        """Forgets saved values at once, apart from the batch at hand."""
+        gone = [key for key in keys if key not in self._changed]
+        try:
+            with self._db:
+                self._db.executemany(
+                    f"DELETE FROM {self._scope} WHERE key = ?",  # noqa: S608
+                    [(key,) for key in gone],
+                )
+        except sqlite3.Error as error:
+            raise self._failed("cannot be written", error) from None
+        for key in gone:
+            self._known.pop(key, None)
 
     def close(self) -> None:
         """Lets go of the file; what is not saved is forgotten."""
@@ -192,6 +226,23 @@ class State:
         return StateError(
             f"state {self._path}: {what}: {reason}", hint="is the disk full, or the file in use?"
         )
+
+
+def peek(path: str, scope: str, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """What is saved under keys that begin with `prefix`, sorted; also while another process writes.
+
+    Raises:
+        StateError: the file cannot be read, or has no such scope.
+    """
+    query = f"SELECT key, value FROM {scope} WHERE key >= ? AND key < ? ORDER BY key"  # noqa: S608  a name of ours
+    try:
+        with contextlib.closing(
+            sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=30)
+        ) as db:
+            for key, value in db.execute(query, (prefix, prefix + "\U0010ffff")):
+                yield key, jsontext.loads(value)
+    except sqlite3.Error as error:
+        raise StateError(f"state {path}: cannot be read: {error}") from None
 
 
 def _only_writer(path: str) -> int:
