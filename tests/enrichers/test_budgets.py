@@ -1,6 +1,11 @@
 """Budgets: exact sums in the right period, thresholds once, stops at once, over restarts."""
 
+import json
 import random
+import signal
+import subprocess
+import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -11,13 +16,15 @@ from typing import Any
 import pytest
 
 from agenttrail import fields as f
-from agenttrail.enrichers.budgets import Budgets
+from agenttrail.enrichers.budgets import Budgets, BudgetsOptions
+from agenttrail.errors import OptionError
 from agenttrail.governance import ledger as books
-from agenttrail.governance import prices
+from agenttrail.governance import policy, prices
 from agenttrail.governance.budget import Budget, Threshold
 from agenttrail.governance.kill_switch import Call, KillSwitch
 from agenttrail.governance.ledger import Ledger
-from agenttrail.governance.state import State
+from agenttrail.governance.state import State, StateError
+from agenttrail.keys import KeyOptions
 from agenttrail.seams import Event
 from agenttrail.testing import records
 
@@ -292,3 +299,153 @@ def test_memory_holds_a_part_of_many_tasks(tmp_path: Path) -> None:
     assert len(desk.state._known) <= 10_000
     assert not desk.state._changed
     assert len(desk.accounts()) == 30_000
+
+
+# --- the whole pipeline, killed ------------------------------------------------------------------
+POLICY = """
+version: "1"
+default: automatic
+budgets:
+  - {name: task, by: task, amount: 1, currency: USD, thresholds: [{at: 0.5, then: alert}, {at: 1, then: stop}]}
+  - {name: day, by: agent, amount: 40, currency: USD, period: day, time_zone: Asia/Bangkok, thresholds: [{at: 0.25, then: alert}, {at: 0.5, then: require_approval}, {at: 1, then: stop}]}
+"""
+PIPELINE = """
+sources: [{type: file, paths: [calls.jsonl], checkpoint: checkpoint.json}]
+format:
+  type: jsonl
+  fields: {"@timestamp": time, gen_ai.operation.name: op, gen_ai.provider.name: provider, gen_ai.response.model: model, gen_ai.usage.input_tokens: tokens, agenttrail.task.id: task, gen_ai.agent.name: agent}
+enrichers:
+  - {type: cost, prices: prices.yaml}
+  - {type: budgets, policy: policy.yaml, state: state.db, kill_switch: kill.json}
+mask: {type: presidio, profile: fast}
+sinks: [{type: jsonl, path: out.jsonl, mode: append}]
+delivery: {batch_events: 40}
+"""
+
+
+def test_sums_and_verdicts_are_exact_after_kill_9_of_a_real_pipeline(tmp_path: Path) -> None:
+    """Real processes, a file source with its checkpoint: killed four times at any moment."""
+    rng = random.Random(3)
+    prices_file = "prices: [{model: m, currency: USD, valid_from: 2026-01-01, per_million: {input: 1000, output: 0}}]"
+    (tmp_path / "prices.yaml").write_text(prices_file)
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    (tmp_path / "p.yaml").write_text(PIPELINE)
+    sums: Counter[tuple[str, str]] = Counter()
+    start = datetime(2026, 6, 1, tzinfo=UTC)
+    with (tmp_path / "calls.jsonl").open("w") as file:
+        for number in range(6_000):
+            moment = start + timedelta(seconds=rng.randrange(3 * 86_400))
+            task, agent, tokens = (
+                f"t{rng.randrange(300)}",
+                f"a{rng.randrange(4)}",
+                rng.randrange(1, 90),
+            )
+            parent = number % 10 == 9
+            row = {
+                "time": moment.isoformat(), "op": "invoke_agent" if parent else "chat", "provider": "p",
+                "model": "m", "tokens": tokens, "task": task, "agent": agent, "number": number,
+            }  # fmt: skip
+            file.write(json.dumps(row) + "\n")
+            if not parent:
+                day = (moment + timedelta(hours=7)).date()
+                sums["task", task] += tokens
+                sums[str(day), agent] += tokens
+    command = [sys.executable, "-m", "agenttrail", "run", "-c", "p.yaml"]
+    kills = 0
+    for _ in range(4):
+        before = (tmp_path / "out.jsonl").stat().st_size if (tmp_path / "out.jsonl").exists() else 0
+        process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+        deadline = time.monotonic() + 60
+        goal = before + rng.randrange(1, 400_000)
+        while process.poll() is None and time.monotonic() < deadline:
+            if (tmp_path / "out.jsonl").exists() and (tmp_path / "out.jsonl").stat().st_size > goal:
+                process.kill()
+            time.sleep(0.002)
+        kills += process.wait() == -signal.SIGKILL
+    assert kills >= 3
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    budgets = policy.load(str(tmp_path / "policy.yaml")).budgets
+    found = {
+        ("task" if a.begins is None else str(a.begins), a.subject): a
+        for a in books.accounts(str(tmp_path / "state.db"), budgets)
+    }
+    assert {key: a.spent for key, a in found.items()} == {
+        key: Decimal(tokens) / 1000 for key, tokens in sums.items()
+    }
+    delivered: dict[str, Any] = {}
+    for line in (tmp_path / "out.jsonl").read_bytes().splitlines():
+        own = json.loads(line)["agenttrail"]
+        verdict = own.get("budget")
+        # What was delivered twice says the same twice.
+        assert delivered.setdefault(json.loads(line)["event"]["id"], verdict) == verdict
+    assert len(delivered) == 6_000
+    stops = sum(v is not None and v["verdict"] == "stop" for v in delivered.values())
+    assert stops == sum(a.spent >= a.budget.amount for a in found.values()) > 50
+    # June is over: it stops nobody, but for tasks, which have no day.
+    assert {s.scope for s in KillSwitch(str(tmp_path / "kill.json")).stops()} <= {"task"}
+
+
+def test_wrong_options_fail_before_the_first_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    """A policy without budgets, users without a key, a state in use."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "none.yaml").write_text('{version: "1", default: automatic}')
+    (tmp_path / "user.yaml").write_text(
+        '{version: "1", default: automatic, budgets: [{name: u, by: user, period: day, amount: 1, '
+        "currency: USD, thresholds: [{at: 1, then: stop}]}]}"
+    )
+    for option, more in (
+        ("policy", {"policy": "none.yaml"}), ("user_key", {"policy": "user.yaml"}),
+        ("keep_days", {"policy": "user.yaml", "keep_days": 0}),
+    ):  # fmt: skip
+        with pytest.raises(OptionError) as caught:
+            BudgetsOptions(**{"state": "s.db", **more}).build()
+        assert caught.value.option == option
+    (tmp_path / "key").write_text("00" * 32)
+    options = BudgetsOptions(
+        policy="user.yaml", state="s.db", user_key=KeyOptions(id="u1", file="key")
+    )
+    made = options.build()
+    with pytest.raises(StateError):
+        options.build()
+    made.close()
+    options.build().close()
+
+
+def test_the_webhook_is_told_and_what_it_did_not_take_is_sent_by_the_next_run(
+    tmp_path: Path,
+) -> None:
+    """Names and the verdict; the same id again, so that a receiver knows it."""
+
+    class Hook:
+        def __init__(self) -> None:
+            self.sent: dict[str, bytes] = {}
+            self.done: list[str] = []
+
+        def send(self, name: str, body: bytes) -> bool:
+            self.sent[name] = body
+            return True
+
+        def settled(self) -> list[str]:
+            done, self.done = self.done, []
+            return done
+
+        def close(self) -> None:
+            pass
+
+    desk = Desk(tmp_path, budget())
+    first, second, third = Hook(), Hook(), Hook()
+    desk.enrich._webhook = first  # type: ignore[assignment]
+    desk.give(desk.event(5), desk.event(5))
+    desk.enrich.save()
+    ((name, body),) = first.sent.items()
+    assert json.loads(body) == {
+        "type": "agenttrail.stop", "scope": "agent", "target": "a", "verdict": "stop", "by": "budget",
+        "since": "2026-11-25T12:00:00Z", "until": "2026-11-26T00:00:00Z", "budget": "b", "category": "budget",
+    }  # fmt: skip
+    desk.kill()
+    again = Budgets(desk.enrich._ledger, desk.state, webhook=second)  # type: ignore[arg-type]
+    assert second.sent == {name: body}
+    second.done = [name]
+    again.save()
+    Budgets(desk.enrich._ledger, desk.state, webhook=third)  # type: ignore[arg-type]
+    assert third.sent == {}
