@@ -300,7 +300,7 @@ class Maker:
             f'  File "/srv/app/worker_{self.rng.randint(1, 9)}.py", line {self.rng.randint(1, 999)}, in handle\n'
             "    return store.put(key, value)\n"
             f"ValueError: duplicate key (email)=(", who, f") {self.look_alike()}\n"
-            f"  caused by ConnectionError: ", self.ip("en"), f":{self.rng.randint(1024, 9999)} refused",
+            "  caused by ConnectionError: [", self.ip("en"), f"]:{self.rng.randint(1024, 9999)} refused",
         )  # fmt: skip
         return {"level": "error", "message": stack, "version": f"1.{self.rng.randint(0, 30)}.0"}
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import runpy
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -22,7 +24,10 @@ from agenttrail.masks._accuracy import (
 )
 from agenttrail.masks._trace import Leaf, Spotted, Trace
 
-LABELLED = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "_labelled.py"))
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+LABELLED = runpy.run_path(str(BENCHMARKS / "_labelled.py"))
+SENTENCES = runpy.run_path(str(BENCHMARKS / "_sentences.py"))
+VALIDITY = runpy.run_path(str(BENCHMARKS / "_validity.py"))
 
 
 class Finds:
@@ -256,3 +261,61 @@ def test_personal_data_in_labelled_agent_logs_is_masked(mask):
         assert sum(row.masked for row in rows) >= 0.97 * labelled, kind
     assert score.personal_masked >= 0.97 * score.personal_chars
     assert score.other_masked <= 0.05 * score.other_chars
+
+
+def test_labels_of_invalid_values_have_a_row_of_their_own_and_count_in_no_share():
+    """Neither is it a miss not to find them, nor a mistake to mask them."""
+    text = "cards 4111111111111111 and 4111111111111112"
+    spans = (Span(6, 22, "CREDIT_CARD"), Span(27, 43, "CREDIT_CARD"))
+    score = Score()
+    both = Finds((6, 22, "CREDIT_CARD"), (27, 43, "CREDIT_CARD"))
+    measure(both, [Sample(text, spans, "en")], score, is_invalid=VALIDITY["is_invalid"])
+    rows = {kind: (row.labelled, row.found) for (kind, _), row in score.rows.items()}
+    assert rows == {"CREDIT_CARD": (1, 1), "CREDIT_CARD (invalid)": (1, 1)}
+    assert score.rows["CREDIT_CARD", "en"].right == 2
+    assert (score.personal_chars, score.other_chars, score.other_masked) == (16, 11, 0)
+
+
+@pytest.mark.parametrize(
+    "kind, valid, invalid",
+    [
+        ("CREDIT_CARD", "4111 1111 1111 1111", "4111 1111 1111 1112"),
+        ("CREDIT_CARD", "675984103431", "42"),
+        ("PHONE_NUMBER", "785 8949", "191"),  # Iceland has seven digits; an emergency number
+        ("PHONE_NUMBER", "(88) 684-334", "1 2"),
+        ("IBAN_CODE", "DE89 3704 0044 0532 0130 00", "DE88 3704 0044 0532 0130 00"),
+        ("IP_ADDRESS", "2001:db8::1", "300.1.1.1"),
+        ("US_SSN", "219-09-9999", "911-89-1234"),
+        ("PERSON", "anything", None),
+    ],
+)
+def test_a_rule_says_which_labelled_values_are_none_of_their_kind(kind, valid, invalid):
+    assert not VALIDITY["is_invalid"](kind, valid)
+    assert invalid is None or VALIDITY["is_invalid"](kind, invalid)
+
+
+def test_sentences_of_our_own_are_true_to_their_labels():
+    made = list(SENTENCES["sentences"](seed=2, each=40))
+    assert made == list(SENTENCES["sentences"](seed=2, each=40))
+    read = list(read_samples(map(json.dumps, made)))
+    assert {s.language for s in read} == {"ja", "lo", "th"}
+    for sample in read:
+        values = SENTENCES["VALUES"][sample.language]
+        assert all(sample.text[s.start : s.end] in values[s.label] for s in sample.spans)
+    assert any(not s.spans for s in read)
+
+
+def test_the_table_sets_the_profiles_side_by_side():
+    """benchmarks/accuracy.py as it is run, on the sentences, which need no shared data."""
+    said = subprocess.run(
+        [sys.executable, str(BENCHMARKS / "accuracy.py"), "--only", "own_sentences", "--profile", "balanced", "--profile", "fast"],
+        capture_output=True, text=True, check=True, timeout=120,
+    ).stdout  # fmt: skip
+    assert "balanced" in said.split("\n")[2]
+    assert "fast" in said.split("\n")[2]
+    (row,) = (
+        line for line in said.splitlines() if line.startswith("PHONE_NUMBER") and " th " in line
+    )
+    numbers = [float(x) for cell in row.split("|")[1:] for x in cell.split()]
+    assert len(numbers) == 4
+    assert min(numbers) >= 97

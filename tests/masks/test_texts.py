@@ -52,6 +52,12 @@ import pytest
         ("my address is 12 Old Mill", "my address is <ADDRESS>"),
         ("sent to 3314 Harley Brook Lane", "sent to <ADDRESS>"),
         ("P.O. Box 41", "<ADDRESS>"),
+        ("pay DE4450-0105-1754-0732-4931 now", "pay <IBAN_CODE> now"),
+        ("tel: 13812345678", "tel: <PHONE_NUMBER>"),
+        ("to 0xD1220A0cf47c7B9Be7A2E6BA89F429762e7b9aDb", "to <CRYPTO>"),
+        ("refused by [203.0.113.191]:1626", "refused by [<IP_ADDRESS>]:1626"),
+        ("メールはtaro@example.co.jp、電話は", "メールは<EMAIL_ADDRESS>、電話は"),
+        ("宛名: 山田太郎 住所: 東京都千代田区千代田1-1", "宛名: <PERSON> 住所: <ADDRESS>"),
         ("Springfield, IL 62704", "<ADDRESS>"),
         ("John Smith/Jane Doe called", "<PERSON> called"),
         ("**John Smith** said so", "**<PERSON>** said so"),
@@ -103,6 +109,11 @@ def test_personal_data_becomes_its_kind(text, value, expected):
         "size 063276459 bytes",
         "customer 904982034",  # no passport, though "us" is in the word
         "python==16.4.87",
+        "注文番号202618697764は発送済みです。",
+        "ที่นร.0503/44549 ลงวันที่",  # the number of a letter
+        "tax id 911-89-1234",  # no number begins so
+        "commit 0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed",
+        "-e KEY_ACCESS_KEY=`etcdctl get /key`",
         "invoice INV-2026-51436",
         "pod api-b360069fd-0e662",
         "the memory address is 0x7fff1234",

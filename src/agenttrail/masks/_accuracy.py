@@ -10,6 +10,10 @@ The second is presidio-evaluator's InputSample. The third marks places in the va
 `path` is dotted, list positions are numbers, JSON in a string goes on with its own keys. A line that is
 no such object is unlabelled.
 
+Labels of values that a caller calls invalid (a card without its check digit, a phone of no country)
+count by a kind of their own, `CREDIT_CARD (invalid)`: whether such a value is masked is no question of
+recall, and to mask it no mistake.
+
 A labelled span is found where a finding of its kind touches it, and masked where no letter or digit
 of it is left, whatever the kind. A finding is right where it touches a label of its kind. Labels for
 things that are not personal by themselves (dates, sums, ages, organisations and their public
@@ -21,7 +25,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -43,7 +47,11 @@ _LIKE = (
     frozenset({"SECRET", "CREDENTIALS"}),
     frozenset({"USER_ID", "USER_NAME", "EMAIL_ADDRESS"}),
 )
-_COUNTRY_ID = re.compile(r"NATIONAL_ID|[A-Z]{2}_(?:TNIN|TAX_ID|MY_NUMBER|SSN|CORPORATE_NUMBER)")
+_COUNTRY_ID = re.compile(
+    r"NATIONAL_ID|[A-Z]{2}_(?:TNIN|TAX_ID|MY_NUMBER|SSN|CORPORATE_NUMBER|DRIVER_LICENSE|DRIVING_LICENCE)"
+)
+_PASSPORT = re.compile(r"(?:[A-Z]{2}_)?PASSPORT")
+INVALID = " (invalid)"
 NEUTRAL = frozenset(
     "DATE_TIME ORGANIZATION TITLE URL PERCENT MONEY LEN LAW AGE JP_CORPORATE_NUMBER".split()  # noqa: SIM905
 )
@@ -223,17 +231,37 @@ def kind_of_label(label: str, renamed: Mapping[str, str]) -> str:
     return renamed.get(label, _ALIASES.get(label, label))
 
 
+def is_neutral(kind: str) -> bool:
+    """True for labels of what is not personal by itself, or no true value of its kind."""
+    return kind in NEUTRAL or kind.endswith(INVALID)
+
+
 def alike(kind: str, other: str) -> bool:
     """True where a finding of one kind is right for a label of the other."""
+    kind, other = kind.removesuffix(INVALID), other.removesuffix(INVALID)
+    if _PASSPORT.fullmatch(kind) and _PASSPORT.fullmatch(other):
+        return "PASSPORT" in (kind, other) or kind == other
     if kind == other or any(kind in group and other in group for group in _LIKE):
         return True
     return bool(_COUNTRY_ID.fullmatch(kind) and _COUNTRY_ID.fullmatch(other)) and "NATIONAL_ID" in (kind, other)  # fmt: skip
 
 
 def measure(
-    mask: Tracing, samples: Iterable[Sample], score: Score, renamed: Mapping[str, str] | None = None
+    mask: Tracing,
+    samples: Iterable[Sample],
+    score: Score,
+    renamed: Mapping[str, str] | None = None,
+    *,
+    is_invalid: Callable[[str, str], bool] | None = None,
 ) -> None:
     """Adds what a mask does on these labelled samples to a score.
+
+    Args:
+        mask: says what it finds.
+        samples: labelled.
+        score: added to.
+        renamed: labels and the kinds that they stand for; empty passes over a label.
+        is_invalid: says of a kind and a labelled value that the value is none of its kind.
 
     Raises:
         ValueError: a label names a path that its record does not have.
@@ -244,11 +272,15 @@ def measure(
         part = [sample for sample in chosen if sample.record is record]
         traced = mask.trace([sample.text for sample in part], plain=not record)
         for sample, trace in zip(part, traced, strict=True):
-            _measure(sample, trace.leaves, score, renamed or {})
+            _measure(sample, trace.leaves, score, renamed or {}, is_invalid)
 
 
 def _measure(
-    sample: Sample, leaves: Sequence[Leaf], score: Score, renamed: Mapping[str, str]
+    sample: Sample,
+    leaves: Sequence[Leaf],
+    score: Score,
+    renamed: Mapping[str, str],
+    is_invalid: Callable[[str, str], bool] | None,
 ) -> None:
     score.samples += 1
     by_path: dict[str, list[tuple[Span, str]]] = {}
@@ -258,10 +290,15 @@ def _measure(
             by_path.setdefault(span.path, []).append((span, kind))
     for leaf in leaves:
         labels = [] if leaf.key else by_path.pop(leaf.path, [])
+        if is_invalid is not None:
+            labels = [
+                (s, kind + INVALID if is_invalid(kind, leaf.text[s.start : s.end]) else kind)
+                for s, kind in labels
+            ]
         found = [x for x in leaf.findings if x.operator != "keep"]
         hidden = {i for x in found for i in range(x.start, x.end)}
-        personal = {i for s, kind in labels if kind not in NEUTRAL for i in range(s.start, s.end)}
-        neutral = {i for s, kind in labels if kind in NEUTRAL for i in range(s.start, s.end)}
+        personal = {i for s, kind in labels if not is_neutral(kind) for i in range(s.start, s.end)}
+        neutral = {i for s, kind in labels if is_neutral(kind) for i in range(s.start, s.end)}
         other = set(range(len(leaf.text))) - personal - neutral
         score.personal_chars += len(personal)
         score.personal_masked += len(personal & hidden)

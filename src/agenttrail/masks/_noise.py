@@ -43,8 +43,8 @@ _BY_CHANCE = {
 _COUNTED = re.compile(
     r"(?i)(?:order|invoice|receipt|since|until|epoch|timestamp|time|ticket|tracking|sku|transaction|txn"
     r"|batch|build|sequence|offset|commit|version|revision|size|seed|serial|isbn|ean|upc|gtin|issue|bug"
-    r"|count|total|amount|price|port|pid|คำสั่งซื้อ|ออเดอร์|ใบแจ้งหนี้|ราคา|จำนวน|注文(?:番号)?|伝票(?:番号)?|価格|合計"
-    r"|ລາຄາ|ຈຳນວນ)(?:[ _]?(?:id|no|number|code))?[\s\"'.:=#(]{1,4}\Z"
+    r"|count|total|amount|price|port|pid)(?:[ _]?(?:id|no|number|code))?[\s\"'.:=#(]{1,4}\Z"
+    r"|(?:คำสั่งซื้อ|ออเดอร์|ใบแจ้งหนี้|ราคา|จำนวน|注文(?:番号)?|伝票(?:番号)?|価格|合計|ຄຳສັ່ງຊື້|ລາຄາ|ຈຳນວນ)[\s\"'.:=#(は]{0,4}\Z"
 )
 # ... and where such a unit stands behind it; %20 is none.
 _UNIT = re.compile(
@@ -77,6 +77,10 @@ _UUID_BEFORE = re.compile(r"(?<![0-9a-f])[0-9a-f]{8}-(?:[0-9a-f]{4}-){0,3}\Z", r
 _DECIMAL = re.compile(r"[\[(]?\d{1,3}\.\d{3,}[\])]?")
 _FRACTION = re.compile(r"[\[(]?0\.\d+[\])]?")
 _VERSION = re.compile(r"\d{1,3}(?:\.\d{1,3}){1,3}")
+_IPV4 = re.compile(r"[\[(]?\d{1,3}(?:\.\d{1,3}){3}[\])]?")
+_UNSPACED = re.compile("[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]")
+# 000, 666 and 900 to 999 begin no social security number (Social Security Administration).
+_NO_SSN = re.compile(r"(?:000|666|9\d\d)")
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?")
 # Digits of the shortest phone that is told by nothing but its form.
 _LEAST_PHONE = 7
@@ -96,6 +100,10 @@ def useful(text: str, finding: Finding, *, is_token: bool) -> tuple[Finding, ...
         return _names(found, finding)
     if kind == "IP_ADDRESS":
         return (finding,) if found.strip(":") else ()
+    if kind == "EMAIL_ADDRESS":
+        return (finding,) if found.isascii() else (_without_words(found, finding),)
+    if kind == "US_SSN" and _NO_SSN.match(found):
+        return ()
     if kind in _BY_CHANCE and finding.score <= _BARE and found.isdecimal():
         return () if _is_count(text, finding) or _is_foreign(text, finding) else (finding,)
     if kind == "CREDIT_CARD" and found.isdecimal() and finding.recogniser == "CreditCardRecognizer":
@@ -104,7 +112,11 @@ def useful(text: str, finding: Finding, *, is_token: bool) -> tuple[Finding, ...
         near = text[max(0, finding.start - _NEAR) : finding.end + _NEAR // 2]
         return (finding,) if _NEEDS_WORD[kind].search(near) else ()
     if kind == "PHONE_NUMBER":
-        if _FRACTION.fullmatch(found) or (found.isdecimal() and _UNIT.match(text, finding.end)):
+        if (
+            _IPV4.fullmatch(found)
+            or _FRACTION.fullmatch(found)
+            or (found.isdecimal() and _UNIT.match(text, finding.end))
+        ):
             return ()
         if finding.score <= 0.4 and (
             _is_machine_number(text, finding, found, is_token=is_token) or _is_count(text, finding)
@@ -169,6 +181,13 @@ def _ends_word(char: str) -> bool:
     return char.isalnum() or unicodedata.category(char) in ("Mn", "Mc")
 
 
+def _without_words(found: str, finding: Finding) -> Finding:
+    """An address without the words of a script without spaces that it is glued to."""
+    local = found.partition("@")[0]
+    last = max((m.end() for m in _UNSPACED.finditer(local)), default=0)
+    return replace(finding, start=finding.start + last) if last < len(local) else finding
+
+
 def _is_count(text: str, finding: Finding) -> bool:
     """True where the word before a number or the unit behind it says that it is no person's."""
     if _COUNTED.search(text, max(0, finding.start - 30), finding.start):
@@ -188,6 +207,9 @@ def _is_machine_number(text: str, finding: Finding, found: str, *, is_token: boo
     In a token any bare run of digits is one, unless it begins with a trunk 0.
     """
     if _DECIMAL.fullmatch(found) or _VERSION.fullmatch(found):
+        return True
+    if "/" in found and _UNSPACED.search(text):
+        # Thailand, Japan and Laos write papers so, 0503/44549, and no phones.
         return True
     if sum(map(str.isdecimal, found)) < _LEAST_PHONE:
         return True

@@ -82,7 +82,7 @@ class LaoAddressRecognizer(ScriptPatternClass):
 # Words that begin what follows a title or a name and are no name: verbs, particles, offices.
 _NO_NAME = (
     "ສາມາດ|ຈະ|ຈະໄດ້|ຕ້ອງ|ໄດ້|ບໍ່|ມີ|ກຳລັງ|ຢາກ|ແລະ|ປະທານ|ລັດຖະມົນຕີ|ທີ່|ຂໍ|ຊຶ່ງ|ເຊິ່ງ|ວ່າ|ແມ່ນ|ຢູ່|ໃນ|ຂອງ|ກັບ|ເຖິງ|ຈາກ|ໄປ|ມາ|ກໍ|"
-    "ໃຫ້|ທູດ|ຫົວໜ້າ|ຮອງ|ເລຂາ|ຄວນ|ເປັນ|ແຈ້ງ|ໂທ|ຫຼື|ພວກ|ທັງ|ຜູ້|ງາມ|ແບບ|ຄົນ|ອາດ|ຍັງ|ຄື|ບອກ|ສົ່ງ|ເບີ"
+    "ໃຫ້|ທູດ|ຫົວໜ້າ|ຮອງ|ເລຂາ|ຄວນ|ເປັນ|ແຈ້ງ|ໂທ|ຫຼື|ພວກ|ທັງ|ຜູ້|ງາມ|ແບບ|ຄົນ|ອາດ|ຍັງ|ຄື|ບອກ|ສົ່ງ|ເບີ|ດ້ວຍ|ແດ່|ເດີ|ແລ້ວ|ນຳ(?![ກ-ຮ])"
 )
 _RUN = rf"(?!{_NO_NAME})[{LETTER}]{{2,24}}"
 # A name goes on behind one space, not behind a word that begins a sentence.
