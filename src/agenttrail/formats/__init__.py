@@ -8,6 +8,7 @@ from agenttrail.formats.codex import CodexOptions
 from agenttrail.formats.jsonl import JsonlOptions
 from agenttrail.formats.mcp_jsonrpc import McpJsonrpcOptions
 from agenttrail.formats.mcp_wire import McpWireOptions
+from agenttrail.formats.otel import OtelOptions
 
 FormatOptions = (
     AutoOptions
@@ -18,4 +19,5 @@ FormatOptions = (
     | JsonlOptions
     | McpJsonrpcOptions
     | McpWireOptions
+    | OtelOptions
 )

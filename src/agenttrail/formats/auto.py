@@ -21,7 +21,9 @@ from agenttrail.errors import OptionError
 from agenttrail.seams import Drop, Dropped, Event, Format, Record
 
 # In the order of the folder's union; `jsonl` is the fallback and not asked.
-KNOWN = ("mcp_wire", "mcp_jsonrpc", "claude_desktop", "claude_code", "codex", "agenttrail")
+KNOWN = (
+    "mcp_wire", "mcp_jsonrpc", "claude_desktop", "claude_code", "codex", "otel", "agenttrail",
+)  # fmt: skip
 _LINES = 20
 _BYTES = 1 << 20
 _CERTAIN = 90

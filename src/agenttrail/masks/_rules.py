@@ -46,6 +46,7 @@ _KINDS = {
     "氏名 名前 お名前 姓 名 姓名 苗字 名字 フリガナ ふりがな カナ氏名 氏名カナ 顧客名 お客様名 担当者 担当者名 受取人 宛名 "
     "ຊື່ ນາມສະກຸນ ຊື່ແລະນາມສະກຸນ ຊື່ລູກຄ້າ ຊື່ຜູ້ຮັບ",
     "USER_NAME": "username userlogin loginname",
+    "USER_ID": "useraccountid useraccountuuid enduserid enduserpseudoid",
     "DATE_OF_BIRTH": "dob dateofbirth birthdate birthday birthdatetime bornon "
     "วันเกิด วันเดือนปีเกิด 生年月日 誕生日 ວັນເກີດ ວັນເດືອນປີເກີດ",
     "ADDRESS": "address addressline addressline1 addressline2 address1 address2 streetaddress homeaddress "
