@@ -69,7 +69,7 @@ def log(signal: Signal, name: str, memory: Memory) -> Made:
     vendor, _, event = name.partition(".")
     made = Made({f.EVENT_ACTION: event, f.SOURCE_EVENT_TYPE: name})
     made.fields[f.EVENT_DURATION] = milliseconds(signal.take("duration_ms", "duration"))
-    sequence = whole(signal.take("event.sequence"))
+    sequence = whole(signal.take(f.EVENT_SEQUENCE))
     made.fields[f.EVENT_SEQUENCE] = sequence
     {"claude_code": _claude, "codex": _codex, "gemini_cli": _gemini}[vendor](
         signal, made, event, memory
@@ -81,8 +81,8 @@ def log(signal: Signal, name: str, memory: Memory) -> Made:
 
 def judge_log(signal: Signal, made: Made) -> None:
     """The error that a log record names, where its dialect has not said more."""
-    kind = signal.take("error.type", "error_type")
-    message = signal.take("error.message", "error")
+    kind = signal.take(f.ERROR_TYPE, "error_type")
+    message = signal.take(f.ERROR_MESSAGE, "error")
     if made.outcome == "failure":
         made.fields.setdefault(f.ERROR_TYPE, m.string(kind) or UNTOLD)
         if m.string(message):
@@ -139,7 +139,7 @@ def _claude_common(signal: Signal, made: Made) -> None:
     made.fields[f.TASK_ID] = m.string(signal.take("prompt.id"))
     # user.id is an installation's id; the account is the person.
     person = signal.take("user.account_uuid") or signal.take("user.account_id")
-    made.fields[f.USER_ID] = person or signal.take("user.id")
+    made.fields[f.USER_ID] = person or signal.take(f.USER_ID)
 
 
 def _claude_call(signal: Signal, made: Made) -> None:
@@ -150,7 +150,7 @@ def _claude_call(signal: Signal, made: Made) -> None:
     server, inner = m.string(told.get("mcp_server_name")), m.string(told.get("mcp_tool_name"))
     if name in (None, "mcp_tool", "mcp"):
         name = f"mcp__{server}__{inner}" if server and inner else inner or name
-    call = m.string(signal.take("tool_use_id", "gen_ai.tool.call.id"))
+    call = m.string(signal.take("tool_use_id", f.TOOL_CALL_ID))
     given = signal.take("tool_input")
     made.fields |= {
         f.TOOL_NAME: name,
@@ -200,7 +200,7 @@ def _claude_result(signal: Signal, made: Made, memory: Memory) -> None:
 
 
 def _claude_model(signal: Signal, made: Made) -> None:
-    model = m.string(signal.take("model", "gen_ai.request.model"))
+    model = m.string(signal.take("model", f.REQUEST_MODEL))
     plain, read, write = (
         whole(signal.take(name))
         for name in ("input_tokens", "cache_read_tokens", "cache_creation_tokens")
@@ -252,7 +252,7 @@ def claude_span(signal: Signal, memory: Memory) -> Made:
         _call_once(made, memory)
     elif kind == "tool.execution":
         memory.put(told, "ended", signal.trace_id, signal.parent_id)
-        made.fields[f.TOOL_CALL_ID] = m.string(signal.take("tool_use_id", "gen_ai.tool.call.id"))
+        made.fields[f.TOOL_CALL_ID] = m.string(signal.take("tool_use_id", f.TOOL_CALL_ID))
     elif kind == "tool.blocked_on_user":
         made.fields[f.EVENT_ACTION] = "tool_decision"
         made.fields[f.APPROVAL_STAGE] = "decision"
@@ -268,9 +268,9 @@ def claude_span(signal: Signal, memory: Memory) -> Made:
 def _claude_ended(signal: Signal, made: Made, told: Any, *, is_open: bool) -> None:
     error = m.string(signal.take("error"))
     if error is not None:
-        signal.attributes.setdefault("error.message", error)
+        signal.attributes.setdefault(f.ERROR_MESSAGE, error)
         signal.attributes.setdefault(
-            "error.type", signal.take("error_class", "error_type") or UNTOLD
+            f.ERROR_TYPE, signal.take("error_class", "error_type") or UNTOLD
         )
     if told is False:
         signal.failed = True
@@ -307,7 +307,7 @@ def _codex(signal: Signal, made: Made, event: str, memory: Memory) -> None:
             f.APPROVAL_SOURCE: _CODEX_SOURCE.get(str(signal.take("source")).lower(), "policy"),
             f.APPROVAL_STAGE: "decision",
         }
-    elif event == "sse_event" and signal.attributes.get("event.kind") == "response.completed":
+    elif event == "sse_event" and signal.attributes.get(f.EVENT_KIND) == "response.completed":
         made.fields |= {
             f.EVENT_ACTION: "chat",
             f.OPERATION_NAME: "chat",
@@ -327,7 +327,7 @@ def _codex(signal: Signal, made: Made, event: str, memory: Memory) -> None:
         made.fields[f.PROVIDER_NAME] = str(signal.take("provider_name") or "").lower() or None
         made.type = ("start",)
     elif event == "api_request":
-        status = whole(signal.attributes.get("http.response.status_code"))
+        status = whole(signal.attributes.get(f.HTTP_STATUS))
         if status is not None:
             made.outcome = "success" if 200 <= status < 300 else "failure"
             made.type = ("access", "end")
@@ -383,7 +383,7 @@ def _gemini(signal: Signal, made: Made, event: str, memory: Memory) -> None:
             usage_once(signal, made, memory, *gemini_key(signal))
         elif event == "api_error":
             made.outcome = "failure"
-            signal.attributes.setdefault("error.type", "api_error")
+            signal.attributes.setdefault(f.ERROR_TYPE, "api_error")
         else:
             made.fields[f.INPUT_MESSAGES] = said("user", signal.take("request_text"))
     elif event == "user_prompt":
@@ -449,7 +449,7 @@ def _succeeded(signal: Signal, made: Made) -> None:
     if told is not None:
         made.outcome = "success" if told else "failure"
     if told is False:
-        kind = signal.take("error_type", "error.type")
+        kind = signal.take("error_type", f.ERROR_TYPE)
         made.fields.setdefault(f.ERROR_TYPE, m.string(kind) or "tool_error")
 
 

@@ -18,53 +18,53 @@ UNTOLD = "error"
 # Field to the attributes that say the same, the current name first. Conventions renamed them
 # (gen_ai.system, prompt_tokens, cache_creation), vendors have their own.
 _ALIASES: dict[str, tuple[str, ...]] = {
-    f.PROVIDER_NAME: ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system"),
-    f.REQUEST_MODEL: ("gen_ai.request.model", "llm.model_name", "embedding.model_name"),
-    f.CONVERSATION_ID: ("gen_ai.conversation.id", "session.id", "conversation.id"),
-    f.AGENT_NAME: ("gen_ai.agent.name", "agent.name", "agent_name"),
+    f.PROVIDER_NAME: (f.PROVIDER_NAME, "gen_ai.system", "llm.provider", "llm.system"),
+    f.REQUEST_MODEL: (f.REQUEST_MODEL, "llm.model_name", "embedding.model_name"),
+    f.CONVERSATION_ID: (f.CONVERSATION_ID, "session.id", "conversation.id"),
+    f.AGENT_NAME: (f.AGENT_NAME, "agent.name", "agent_name"),
     f.AGENT_INSTANCE_ID: ("gen_ai.agent.call.id", "agent_id"),
     f.AGENT_PARENT_ID: ("parent_agent_id", "graph.node.parent_id"),
     f.INPUT_TOKENS: (
-        "gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt",
+        f.INPUT_TOKENS, "gen_ai.usage.prompt_tokens", "llm.token_count.prompt",
         "llm.usage.prompt_tokens", "gen_ai.aggregated_usage.input_tokens",
     ),
     f.OUTPUT_TOKENS: (
-        "gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.token_count.completion",
+        f.OUTPUT_TOKENS, "gen_ai.usage.completion_tokens", "llm.token_count.completion",
         "llm.usage.completion_tokens", "gen_ai.aggregated_usage.output_tokens",
     ),
     f.CACHE_READ_TOKENS: (
-        "gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_read_input_tokens",
+        f.CACHE_READ_TOKENS, "gen_ai.usage.cache_read_input_tokens",
         "gen_ai.usage.cached_tokens", "llm.token_count.prompt_details.cache_read",
         "gen_ai.aggregated_usage.cache_read.input_tokens",
     ),
     f.CACHE_WRITE_TOKENS: (
-        "gen_ai.usage.cache_write.input_tokens", "gen_ai.usage.cache_creation.input_tokens",
+        f.CACHE_WRITE_TOKENS, "gen_ai.usage.cache_creation.input_tokens",
         "gen_ai.usage.cache_creation_input_tokens", "llm.token_count.prompt_details.cache_write",
         "gen_ai.aggregated_usage.cache_creation.input_tokens",
     ),
     f.REASONING_TOKENS: (
-        "gen_ai.usage.reasoning.output_tokens", "gen_ai.usage.reasoning_tokens",
+        f.REASONING_TOKENS, "gen_ai.usage.reasoning_tokens",
         "codex.usage.reasoning_output_tokens", "llm.token_count.completion_details.reasoning",
     ),
     f.COST_TOTAL: ("llm.cost.total", "operation.cost", "gen_ai.usage.cost"),
-    f.TOOL_NAME: ("gen_ai.tool.name", "mcp.tool.name", "tool.name"),
-    f.TOOL_CALL_ID: ("gen_ai.tool.call.id", "gen_ai.tool.call_id", "tool_call.id", "tool.id"),
-    f.TOOL_DESCRIPTION: ("gen_ai.tool.description", "tool.description"),
-    f.PROMPT_NAME: ("gen_ai.prompt.name", "mcp.prompt.name"),
-    f.JSONRPC_REQUEST_ID: ("jsonrpc.request.id", "mcp.request.id", "rpc.jsonrpc.request_id"),
-    f.RPC_STATUS_CODE: ("rpc.response.status_code", "rpc.jsonrpc.error_code"),
+    f.TOOL_NAME: (f.TOOL_NAME, "mcp.tool.name", "tool.name"),
+    f.TOOL_CALL_ID: (f.TOOL_CALL_ID, "gen_ai.tool.call_id", "tool_call.id", "tool.id"),
+    f.TOOL_DESCRIPTION: (f.TOOL_DESCRIPTION, "tool.description"),
+    f.PROMPT_NAME: (f.PROMPT_NAME, "mcp.prompt.name"),
+    f.JSONRPC_REQUEST_ID: (f.JSONRPC_REQUEST_ID, "mcp.request.id", "rpc.jsonrpc.request_id"),
+    f.RPC_STATUS_CODE: (f.RPC_STATUS_CODE, "rpc.jsonrpc.error_code"),
     f.MCP_SERVER_NAME: ("mcp.server.name", "mcp_server_name"),
     f.MCP_SERVER_VERSION: ("mcp.server.version",),
     f.MCP_CLIENT_NAME: ("mcp.client.name",),
     f.MCP_CLIENT_VERSION: ("mcp.client.version",),
-    f.USER_ID: ("user.id", "enduser.id", "gen_ai.user.id", "llm.user"),
+    f.USER_ID: (f.USER_ID, "enduser.id", "gen_ai.user.id", "llm.user"),
     f.USER_DEPARTMENT: ("user.department", "department"),
-    f.NETWORK_TRANSPORT: ("network.transport",),
-    f.HTTP_METHOD: ("http.request.method", "http.method"),
-    f.HTTP_STATUS: ("http.response.status_code", "http.status_code"),
-    f.URL_FULL: ("url.full", "http.url"),
-    f.CLIENT_ADDRESS: ("client.address", "http.client_ip"),
-    f.PROCESS_EXIT_CODE: ("process.exit_code", "process.exit.code"),
+    f.NETWORK_TRANSPORT: (f.NETWORK_TRANSPORT,),
+    f.HTTP_METHOD: (f.HTTP_METHOD, "http.method"),
+    f.HTTP_STATUS: (f.HTTP_STATUS, "http.status_code"),
+    f.URL_FULL: (f.URL_FULL, "http.url"),
+    f.CLIENT_ADDRESS: (f.CLIENT_ADDRESS, "http.client_ip"),
+    f.PROCESS_EXIT_CODE: (f.PROCESS_EXIT_CODE, "process.exit.code"),
 }  # fmt: skip
 # Attributes that are fields by their own name; what describes the record itself is not taken over.
 _OWN = ("event.", "data_stream.", "ecs.", "agenttrail.", "trace.", "span.", "log.")
@@ -177,13 +177,13 @@ def judge(signal: Signal, made: Made) -> None:
     """Outcome and error of a span or event: its status, its error.type, its exception."""
     exception = next((e for e in signal.events if e["name"] == "exception"), None)
     told = dict(exception["attributes"]) if exception else {}
-    kind = _class(signal.take("error.type")) or _class(told.get("exception.type"))
+    kind = _class(signal.take(f.ERROR_TYPE)) or _class(told.get("exception.type"))
     if signal.failed or kind is not None:
         made.outcome = "failure"
         made.fields.setdefault(
             f.ERROR_TYPE, kind or _class(signal.take("exception.type")) or UNTOLD
         )
-        message = m.string(signal.take("error.message", "exception.message"))
+        message = m.string(signal.take(f.ERROR_MESSAGE, "exception.message"))
         text = message or m.string(told.get("exception.message")) or m.string(signal.status_message)
         if text is not None:
             made.fields.setdefault(f.ERROR_MESSAGE, text)

@@ -61,8 +61,8 @@ def span(signal: Signal, memory: Memory) -> Made:
     """Any span of these."""
     made = Made({}, type=("access", "end"))
     judge(signal, made)
-    method = m.string(signal.attributes.get("mcp.method.name")) or _docker(signal)
-    operation = m.string(signal.attributes.get("gen_ai.operation.name"))
+    method = m.string(signal.attributes.get(f.MCP_METHOD)) or _docker(signal)
+    operation = m.string(signal.attributes.get(f.OPERATION_NAME))
     if method is not None:
         _mcp(signal, made, method, operation, memory)
     elif operation is None and "traceloop.span.kind" in signal.attributes:
@@ -83,7 +83,7 @@ def event(signal: Signal, memory: Memory) -> Made:
         made.type = ("access", "end")
         signal.failed = signal.name == EXCEPTION
         judge(signal, made)
-        operation = m.string(signal.attributes.get("gen_ai.operation.name")) or "chat"
+        operation = m.string(signal.attributes.get(f.OPERATION_NAME)) or "chat"
         _content(signal, made)
         made.fields[f.EVENT_ACTION] = operation
         made.fields[f.OPERATION_NAME] = operation
@@ -116,9 +116,9 @@ def has_spending_child(signal: Signal, memory: Memory) -> bool:
 
 def _operation_of(signal: Signal) -> str:
     """The operation of a span that does not name it."""
-    if m.string(signal.attributes.get("gen_ai.tool.name")):
+    if m.string(signal.attributes.get(f.TOOL_NAME)):
         return TOOL
-    if m.string(signal.attributes.get("gen_ai.request.model")):
+    if m.string(signal.attributes.get(f.REQUEST_MODEL)):
         return "chat"
     return "span"
 
@@ -127,7 +127,7 @@ def _operation(signal: Signal, made: Made, operation: str, memory: Memory) -> No
     made.fields[f.EVENT_ACTION] = operation
     if operation != "span":
         made.fields[f.OPERATION_NAME] = operation
-        signal.attributes.pop("gen_ai.operation.name", None)
+        signal.attributes.pop(f.OPERATION_NAME, None)
     if operation == TOOL:
         _tool_content(signal, made)
         _command(signal, made)
@@ -148,15 +148,15 @@ def _operation(signal: Signal, made: Made, operation: str, memory: Memory) -> No
 def _tool_content(signal: Signal, made: Made) -> None:
     tool(
         made,
-        signal.take("gen_ai.tool.call.arguments", "tool_arguments", "gen_ai.tool.arguments", "input-json"),
-        signal.take("gen_ai.tool.call.result", "tool_response", "gen_ai.tool.result", "output-json"),
+        signal.take(f.TOOL_ARGUMENTS, "tool_arguments", "gen_ai.tool.arguments", "input-json"),
+        signal.take(f.TOOL_RESULT, "tool_response", "gen_ai.tool.result", "output-json"),
     )  # fmt: skip
 
 
 def _command(signal: Signal, made: Made) -> None:
     if (
         "process.executable.name" in signal.attributes
-        or "process.command_line" in signal.attributes
+        or f.PROCESS_COMMAND_LINE in signal.attributes
     ):
         made.category, made.type = ("api", "process"), ("start", "end")
 
@@ -167,10 +167,10 @@ def _content(signal: Signal, made: Made) -> None:
         if _from_span_event(event, made):
             signal.events.remove(event)
     for name, aliases in (
-        (f.INPUT_MESSAGES, ("gen_ai.input.messages", "gen_ai.prompt", "input-json")),
-        (f.OUTPUT_MESSAGES, ("gen_ai.output.messages", "gen_ai.completion", "output-json")),
-        (f.SYSTEM_INSTRUCTIONS, ("gen_ai.system_instructions",)),
-        (f.TOOL_DEFINITIONS, ("gen_ai.tool.definitions",)),
+        (f.INPUT_MESSAGES, (f.INPUT_MESSAGES, "gen_ai.prompt", "input-json")),
+        (f.OUTPUT_MESSAGES, (f.OUTPUT_MESSAGES, "gen_ai.completion", "output-json")),
+        (f.SYSTEM_INSTRUCTIONS, (f.SYSTEM_INSTRUCTIONS,)),
+        (f.TOOL_DEFINITIONS, (f.TOOL_DEFINITIONS,)),
         (f.INPUT_MESSAGES, ("pydantic_ai.all_messages",)),
     ):
         found = messages(signal.take(*aliases))
@@ -268,8 +268,8 @@ def _mcp(signal: Signal, made: Made, method: str, operation: str | None, memory:
     made.fields[f.EVENT_ACTION] = method
     if signal.span_kind in ("client", "server"):
         made.fields[f.MCP_DIRECTION] = "c2s"
-    signal.attributes.pop("mcp.method.name", None)
-    signal.attributes.pop("gen_ai.operation.name", None)
+    signal.attributes.pop(f.MCP_METHOD, None)
+    signal.attributes.pop(f.OPERATION_NAME, None)
     if is_call:
         _tool_content(signal, made)
         # A client's span without the operation is that of a client which leaves the call to others
@@ -282,7 +282,7 @@ def _mcp(signal: Signal, made: Made, method: str, operation: str | None, memory:
     if f.TOOL_NAME not in made.fields and is_call:
         # The SDK's client names the tool in the span's name only: "MCP send tools/call find".
         _, _, name = signal.name.partition("tools/call ")
-        if name and "gen_ai.tool.name" not in signal.attributes:
+        if name and f.TOOL_NAME not in signal.attributes:
             made.fields[f.TOOL_NAME] = name
 
 
