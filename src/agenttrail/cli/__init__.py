@@ -22,6 +22,7 @@ VERBS = (
     "tap",
     "hop",
     "setup",
+    "doctor",
     "list",
     "explain",
     "schema",
