@@ -1,7 +1,8 @@
 """The smallest change of an rsyslog configuration: agenttrail as mmexternal in front of what sends.
 
-mmexternal that fails leaves the message as it is (8.2302, plugins/mmexternal/mmexternal.c), so the
-actions behind it send only messages that the mask has marked. Checked with `rsyslogd -N1` 8.2302.
+mmexternal that fails leaves the message as it is (8.2302, plugins/mmexternal/mmexternal.c): a message
+that the mask has not answered stays in a local quarantine, and the actions behind it write only what
+the mask has given. Checked with `rsyslogd -N1` 8.2302.
 """
 
 from __future__ import annotations
@@ -11,19 +12,26 @@ from collections.abc import Callable
 
 from agenttrail.doctor._rsyslog_text import Statement
 
-PROGRAM = "/usr/bin/agenttrail filter --protocol rsyslog"
-# What the filter sets in every answer; a message without it never met the mask.
-MARK = '$!agenttrail!masked == "1"'
-_ACTION = (
-    f'action(type="mmexternal" binary="{PROGRAM}" interface.input="fulljson"\n'
-    '       action.resumeRetryCount="-1")'
+_MASK = (
+    'action(type="mmexternal" binary="/usr/bin/agenttrail filter --protocol rsyslog"',
+    '       interface.input="fulljson" forceSingleInstance="on")',
+    'if $!agenttrail!status == "" then {',
+    '    action(type="omfile" file="/var/spool/rsyslog/agenttrail-quarantine.log" fileCreateMode="0600")',
+    "    stop",
+    "}",
 )
+_TEMPLATES = {
+    "agenttrail_forward": 'template(name="agenttrail_forward" type="string" string="<%pri%>%timegenerated:::date-rfc3339% %hostname% %syslogtag%%$!agenttrail!line%")',
+    "agenttrail_document": 'template(name="agenttrail_document" type="list" option.jsonf="on") {\n'
+    '    property(outname="@timestamp" name="timegenerated" dateFormat="rfc3339" format="jsonf")\n'
+    '    property(outname="message" name="$!agenttrail!line" format="jsonf")\n}',
+}
 
 
 def insert(text: str, statement: Statement) -> str:
     """The text with the mask in front of an action, and its module loaded."""
     indent = _indent(text, statement.start)
-    lines = _ACTION.replace("\n", f"\n{indent}") + f"\n{indent}"
+    lines = f"\n{indent}".join(_MASK) + f"\n{indent}"
     text = text[: statement.start] + lines + text[statement.start :]
     if re.search(r'(?i)load\s*=\s*"mmexternal"|\$ModLoad\s+mmexternal', text):
         return text
@@ -54,19 +62,18 @@ def before(statement: Statement, line: str) -> Callable[[str], str]:
     return repair
 
 
-def guard(statement: Statement) -> Callable[[str], str]:
-    """Puts an action behind the condition that the mask has answered.
-
-    A legacy line cannot stand in braces with its directives: there the message stops instead.
-    """
+def templated(statement: Statement) -> Callable[[str], str]:
+    """Lets an action write what the mask has given: as syslog, or as a JSON document."""
+    name = "agenttrail_forward" if statement.name == "omfwd" else "agenttrail_document"
 
     def repair(text: str) -> str:
-        if statement.inside < 0:
-            return before(statement, f"if not ({MARK}) then stop")(text)
-        indent = _indent(text, statement.start)
-        inner = text[statement.start : statement.end].rstrip()
-        made = f"if {MARK} then {{\n{indent}    {inner}\n{indent}}}"
-        return text[: statement.start] + made + text[statement.start + len(inner) :]
+        if statement.inside >= 0:
+            text = setting(statement, {"template": name})(text)
+        else:
+            start, end = statement.spans["legacy"]
+            bare = re.sub(r";\s*\w+$", "", text[start:end])
+            text = f"{text[:start]}{bare};{name}{text[end:]}"
+        return text if f'name="{name}"' in text else head(_TEMPLATES[name])(text)
 
     return repair
 
@@ -109,7 +116,7 @@ def by_tcp(statement: Statement) -> Callable[[str], str]:
         return setting(statement, {"protocol": "tcp"})
 
     def repair(text: str) -> str:
-        at = text.index("@", statement.start)
+        at = statement.spans["legacy"][0]
         return text[:at] + "@" + text[at:]
 
     return repair

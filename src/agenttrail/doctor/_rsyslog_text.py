@@ -257,8 +257,12 @@ class _Parser:
         made = Statement(
             kind="action", name=name, line=line, start=start, condition=condition.strip()
         )
-        made.values["legacy"] = action.split("#")[0].strip()
+        bare = action.split("#")[0].rstrip()
+        made.values["legacy"] = bare
+        made.spans["legacy"] = (offset, offset + len(bare))
         if name == "omfwd":
+            if ";" in action:
+                made.values["template"] = action.split(";")[1].split("#")[0].strip()
             made.values["protocol"] = "tcp" if action.startswith("@@") else "udp"
             made.values["target"] = action.lstrip("@").split(";")[0].strip()
         for key, modern in _DIRECTIVES.items():

@@ -3,8 +3,9 @@
 Checked against rsyslog 8.2608 (its documentation and source) and 8.2302 (run in the tests). All files
 given together are one configuration, as $IncludeConfig and include() make them.
 
-The mask is an mmexternal action whose program has "agenttrail" in it: what follows it sees masked
-messages. An omprog or omfwd that has "agenttrail" in its program or target, or sends to an address
+The mask is an mmexternal action whose program has "agenttrail" in it. rsyslog passes a message on as
+it was where that fails, so an action behind it is safe only with a template of `$!agenttrail!…` and
+without `msg` or `rawmsg`. An omprog or omfwd that has "agenttrail" in its program or target, or sends to an address
 of `--hop`, is the mask too. What stays on this machine (omfile, omusrmsg, omjournal) is not counted
 as leaving it.
 
@@ -40,7 +41,7 @@ RULES = {
         Rule(
             id="rsyslog-fail-open", severity="error",
             why="when the mask's program dies or its answer cannot be read, the message goes on unchanged",
-            fix="send only behind a condition on what the mask sets (a property with agenttrail in its name)",
+            fix="write only what the mask gave: a template of $!agenttrail!line, without msg and rawmsg",
             source="rsyslog 8.2302: plugins/mmexternal/mmexternal.c, processProgramReply and doAction",
         ),
         Rule(
@@ -124,21 +125,23 @@ def mend(files: list[ConfigFile], asked: Asked) -> tuple[dict[str, str], list[st
 
 @dataclass(slots=True, kw_only=True)
 class Step:
-    """An action that messages reach, and what has become of them by then."""
+    """An action that messages reach, and what has become of them by then.
+
+    `ruleset` is where they came in, `home` where the action stands.
+    """
 
     statement: Statement
     file: str
     ruleset: str
+    home: str
     key: str
     masked: bool
-    guarded: bool
     raw: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
 class _State:
     masked: bool = False
-    guarded: bool = False
 
 
 class Reader:
@@ -151,6 +154,7 @@ class Reader:
         self.inputs: list[tuple[str, Statement, str]] = []
         self.settings: dict[str, str] = {}
         self.steps: list[Step] = []
+        self.templates: dict[str, str] = {}
         self.graph = Graph()
         for file in files:
             self._collect(file)
@@ -158,11 +162,20 @@ class Reader:
 
     def _collect(self, file: ConfigFile) -> None:
         now = DEFAULT
+        listed = ""
         for statement in statements(file.text):
             name = statement.name
+            if statement.kind == "block" and listed:  # what a template of type list is made of
+                names = " ".join(s.get("name") for s in statement.body)
+                self.templates[listed] = names
+                listed = ""
+                continue
+            listed = ""
             if statement.kind == "directive":
                 value = statement.get("value")
-                if name == "ruleset":
+                if name == "template":
+                    self.templates[value.split(",")[0].strip()] = value
+                elif name == "ruleset":
                     now = value
                     self.rulesets.setdefault(now, [])
                 elif name == "workdirectory":
@@ -176,6 +189,9 @@ class Reader:
                 ruleset = statement.get("name")
                 self.queues[ruleset] = (file.path, statement)
                 self.rulesets.setdefault(ruleset, []).extend((file.path, s) for s in statement.body)
+            elif statement.kind == "object" and name == "template":
+                listed = statement.get("name")
+                self.templates[listed] = statement.get("string") or statement.get("subtree")
             elif statement.kind == "object" and name == "main_queue":
                 self.queues[DEFAULT] = (file.path, statement)
             elif statement.kind == "object" and name == "global":
@@ -219,38 +235,41 @@ class Reader:
 
     def _run(self, ruleset: str, name: str, state: _State, depth: int) -> None:
         for file, statement in self.rulesets.get(name, []):
-            self._step(ruleset, file, statement, state, depth)
+            self._step((ruleset, name), file, statement, state, depth)
 
     def _step(
-        self, ruleset: str, file: str, statement: Statement, state: _State, depth: int
+        self, where: tuple[str, str], file: str, statement: Statement, state: _State, depth: int
     ) -> None:
         if statement.kind == "action":
             if _is_filter(statement):
                 state.masked = True
             if _is_filter(statement) or _leaves(statement):
-                key = f"{ruleset}:{file}:{statement.start}"
+                key = f"{where[0]}:{file}:{statement.start}"
                 self.steps.append(
                     Step(
-                        statement=statement, file=file, ruleset=ruleset, key=key, masked=state.masked,
-                        guarded=state.guarded or ours(statement.get("template")),
+                        statement=statement, file=file, ruleset=where[0], home=where[1], key=key, masked=state.masked,
                     )
                 )  # fmt: skip
         elif statement.kind == "if":
-            asks = state.masked and ours(statement.condition)
             branches = []
-            for body, guarded in ((statement.body, asks), (statement.other, asks)):
-                inner = _State(masked=state.masked, guarded=state.guarded or guarded)
+            for body in (statement.body, statement.other):
+                inner = _State(masked=state.masked)
                 for each in body:
-                    self._step(ruleset, file, each, inner, depth)
+                    self._step(where, file, each, inner, depth)
                 branches.append(inner)
             state.masked = all(branch.masked for branch in branches)
-            if asks and any(s.kind == "stop" for s in statement.body):
-                state.guarded = True
         elif statement.kind == "block":
             for each in statement.body:
-                self._step(ruleset, file, each, state, depth)
+                self._step(where, file, each, state, depth)
         elif statement.kind == "call" and depth < 10:
-            self._run(ruleset, statement.name, state, depth + 1)
+            self._run(where[0], statement.name, state, depth + 1)
+
+    def _clean(self, statement: Statement) -> bool:
+        """Whether an action writes only what the mask has given."""
+        text = self.templates.get(statement.get("template"), "")
+        return "$!agenttrail" in text and not re.search(
+            r"(?i)\b(rawmsg|msg)\b|%\$!%|(^| )\$!( |$)", text
+        )
 
     def is_mask(self, statement: Statement) -> bool:
         address = f"{statement.get('target')}:{statement.get('port')}"
@@ -278,15 +297,15 @@ class Reader:
             if step.ruleset not in used:
                 continue
             statement, file, name = step.statement, step.file, _label(step.statement)
-            if statement.get("action.resumeretrycount") != "-1":
-                yield self._finding("rsyslog-retry-ends", file, statement, "action.resumeretrycount", f"{name} gives a message up", {"action.resumeRetryCount": "-1"})  # fmt: skip
             if _is_filter(statement):
                 continue
-            if step.masked and not step.guarded:
+            if statement.get("action.resumeretrycount") != "-1":
+                yield self._finding("rsyslog-retry-ends", file, statement, "action.resumeretrycount", f"{name} gives a message up", {"action.resumeRetryCount": "-1"})  # fmt: skip
+            if step.masked and not self._clean(statement):
                 yield Finding(
                     rule=RULES["rsyslog-fail-open"], place=Place(file, statement.line),
-                    what=f"{name} sends whether or not the mask has answered",
-                    repair=mender.guard(statement),
+                    what=f"{name} writes more than the mask has given",
+                    repair=mender.templated(statement),
                 )  # fmt: skip
             if statement.name == "omfwd" and statement.get("protocol", "udp").lower() == "udp":
                 yield Finding(
@@ -297,7 +316,7 @@ class Reader:
 
     def _queue(self, step: Step, name: str) -> Iterator[Finding]:
         statement, file = step.statement, step.file
-        held = self.queues.get(step.ruleset)
+        held = self.queues.get(step.home)
         own = statement.get("queue.filename") or statement.get("queue.type").lower() in ("disk", "segmenteddisk")  # fmt: skip
         if not own and not (held and held[1].get("queue.filename") and statement.get("queue.type").lower() in ("", "direct")):  # fmt: skip
             yield self._finding(
