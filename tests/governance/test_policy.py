@@ -61,6 +61,7 @@ def test_the_example_has_no_problems_and_follows_the_schema() -> None:
         (rules("{type: threshold, name: a, range: {path: $.n, unit: files}}"), "policy.yaml:5: rules[0].range: has no bound"),
         (rules(threshold("a", "over: 5, at_least: 5")), "policy.yaml:5: rules[0].range.at_least: there is over already"),
         (rules(threshold("a", "over: 5, at_most: 5")), "policy.yaml:5: rules[0].range: nothing is between"),
+        (rules("{type: threshold, name: a, range: {path: $.n, currency: JPY, over: 5}}", "{type: threshold, name: b, range: {path: $.n, currency: THB, under: 5}}"), "policy.yaml:6: rules[1].range.currency: rule 'a' says that the same amount"),
         (rules("{type: sampling, name: a, share: 5}"), "policy.yaml:5: rules[0].share: is between 0 and 1"),
         (rules("{type: sampling, name: a, share: 0.5, key: [id]}"), "policy.yaml:5: rules[0].key[0]: is no JSONPath"),
         (rules("{type: sampling, name: a, share: 0.5, verdict: automatic}"), "policy.yaml:5: rules[0].verdict: sampling draws"),

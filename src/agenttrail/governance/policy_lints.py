@@ -109,11 +109,19 @@ def _known(
 
 # --- ranges --------------------------------------------------------------------------------------
 def _overlaps(document: Document, rules: Sequence[Rule]) -> None:
-    """Two ranges of one number that share values: it is not clear who is asked, and for what."""
+    """Two ranges of one number that share values, or that take it for two currencies."""
     ranged = [(rule, range_) for rule in rules if (range_ := getattr(rule, "range", None))]
     for number, (rule, mine) in enumerate(ranged):
         for other, theirs in ranged[:number]:
-            if rule.where == other.where and _same_calls(rule, other) and _meet(mine, theirs):
+            if not _same_calls(rule, other):
+                continue
+            fixed = mine.currency_path is None and mine.currency != theirs.currency
+            if fixed and _number(mine) == _number(theirs):
+                document.problem(
+                    mine, "currency", f"rule '{other.name}' says that the same amount is in another",
+                    f"at {document.place(theirs)}; say where a call has it: currency_path: $.currency",
+                )  # fmt: skip
+            elif rule.where == other.where and _meet(mine, theirs):
                 document.problem(
                     mine, "", f"overlaps the range of rule '{other.name}'",
                     f"at {document.place(theirs)}; end one where the other begins: "
