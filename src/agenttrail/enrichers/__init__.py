@@ -2,7 +2,16 @@
 
 from agenttrail.enrichers.budgets import BudgetsOptions
 from agenttrail.enrichers.cost import CostOptions
+from agenttrail.enrichers.policy import PolicyOptions
+from agenttrail.enrichers.registry import RegistryOptions
 from agenttrail.enrichers.set_fields import SetFieldsOptions
 from agenttrail.enrichers.tasks import TasksOptions
 
-EnricherOptions = BudgetsOptions | CostOptions | SetFieldsOptions | TasksOptions
+EnricherOptions = (
+    BudgetsOptions
+    | CostOptions
+    | PolicyOptions
+    | RegistryOptions
+    | SetFieldsOptions
+    | TasksOptions
+)
