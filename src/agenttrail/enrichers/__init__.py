@@ -8,10 +8,5 @@ from agenttrail.enrichers.set_fields import SetFieldsOptions
 from agenttrail.enrichers.tasks import TasksOptions
 
 EnricherOptions = (
-    BudgetsOptions
-    | CostOptions
-    | PolicyOptions
-    | RegistryOptions
-    | SetFieldsOptions
-    | TasksOptions
+    BudgetsOptions | CostOptions | PolicyOptions | RegistryOptions | SetFieldsOptions | TasksOptions
 )
