@@ -49,6 +49,7 @@ def masks(mask: PresidioMask) -> Callable[..., PresidioMask]:
         default: Operator = Replace(),  # noqa: B008 - it cannot change
         by_kind: Mapping[str, Operator] | None = None,
         by_field: Mapping[str, Operator] | None = None,
+        by_category: Mapping[str, Operator] | None = None,
         pseudonym_keys: tuple[Key, ...] = (K1,),
         encryption_keys: tuple[Key, ...] = (E1,),
     ) -> PresidioMask:
@@ -56,6 +57,7 @@ def masks(mask: PresidioMask) -> Callable[..., PresidioMask]:
             default=default,
             by_kind=by_kind or {},
             by_field=by_field or {},
+            by_category=by_category,
             pseudonym_keys=pseudonym_keys,
             encryption_keys=encryption_keys,
             regions=("TH", "US"),
@@ -120,6 +122,60 @@ def test_counts_say_what_became_of_findings(masks):
     assert fields[f.PII_KEPT] == {"IP_ADDRESS": 2}
     assert "10.1.2.3" in fields[f.TOOL_ARGUMENTS]["text"]
     assert mask([event(fields)]) == once
+
+
+@pytest.mark.parametrize(
+    "categories, expected",
+    [
+        (["hr"], "<DROPPED> <DROPPED> <EMAIL_ADDRESS>"),
+        (["finance"], "<EMAIL_ADDRESS:k1:> <CREDIT_CARD:k1:> <EMAIL_ADDRESS>"),
+        (["finance", "hr"], "<DROPPED> <DROPPED> <EMAIL_ADDRESS>"),
+        (["customer"], "10.1.2.3 <EMAIL_ADDRESS> <CREDIT_CARD:last:1111> <EMAIL_ADDRESS>"),
+        ([], "10.1.2.3 <EMAIL_ADDRESS> <CREDIT_CARD:last:1111> <EMAIL_ADDRESS>"),
+        (None, "10.1.2.3 <EMAIL_ADDRESS> <CREDIT_CARD:last:1111> <EMAIL_ADDRESS>"),
+        ("hr", "<DROPPED> <DROPPED> <EMAIL_ADDRESS>"),
+        ([7, {"hr": 1}], "10.1.2.3 <EMAIL_ADDRESS> <CREDIT_CARD:last:1111> <EMAIL_ADDRESS>"),
+    ],
+)
+def test_a_data_categorys_operator_comes_behind_the_fields_and_before_the_kinds(
+    masks, categories, expected
+):
+    """Of two categories the one that tells less; a kept kind stays in none that says otherwise."""
+    mask = masks(
+        Replace(),
+        {"CREDIT_CARD": Partial(), "IP_ADDRESS": KEEP},
+        {f.TOOL_ARGUMENTS + ".to": Replace()},
+        {"hr": Drop(), "finance": Pseudonym()},
+    )
+    value = {"text": "10.1.2.3 bob@example.com 4111 1111 1111 1111", "to": "eve@example.com"}
+    fields = {f.TOOL_ARGUMENTS: value}
+    if categories is not None:
+        fields[f.DATA_CATEGORIES] = categories
+    (masked,) = mask([event(fields)])
+    said = masked.fields[f.TOOL_ARGUMENTS]
+    text = re.sub(":k1:[0-9a-f]{8}", ":k1:", f"{said['text']} {said['to']}")
+    whole = re.sub(r"^<(?:DROPPED|IP_ADDRESS[^>]*)> (?=<\w+[^>]*> <\w+[^>]*> <\w)", "", text)
+    assert whole == expected
+    assert b"eve@" not in masked.line
+    # another event of the same batch keeps to its own categories
+    first, second = mask([event(fields), event({f.MESSAGE: "10.1.2.3"})])
+    assert first == masked
+    assert second.fields[f.MESSAGE] == "10.1.2.3"
+
+
+@pytest.mark.parametrize(
+    "operators, said",
+    [
+        ({"two words": Drop()}, "a category is one word"),
+        ({"hr": KEEP}, "keep is for a kind or a field"),
+        ({"hr": Pseudonym()}, "pseudonym needs a key"),
+        ({"hr": Encrypt()}, "encrypt needs a key"),
+    ],
+)
+def test_an_operator_of_a_category_that_cannot_be_is_refused(operators, said):
+    with pytest.raises(OptionError, match=said) as caught:
+        PresidioOptions(category_operators=operators)
+    assert caught.value.option == "category_operators"
 
 
 @pytest.mark.parametrize(

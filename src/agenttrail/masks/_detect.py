@@ -35,6 +35,7 @@ from agenttrail.errors import MaskError
 from agenttrail.masks._findings import Finding
 from agenttrail.masks._model import load
 from agenttrail.masks._readings import without_unspaced
+from agenttrail.masks._user import load_recognisers
 from agenttrail.recognizers import all_recognizers
 
 # spaCy's cost and Presidio's phone matcher (which gives up after 65,535 tries) want bounded texts.
@@ -64,6 +65,7 @@ class PresidioDetector:
         score_threshold: float | None,
         phone_regions: Sequence[str] | None,
         profile: Profile = "balanced",
+        recognizers: Sequence[str] = (),
     ) -> None:
         """Loads the model.
 
@@ -76,8 +78,10 @@ class PresidioDetector:
             phone_regions: ISO 3166 codes; None is Presidio's.
             profile: `stock` is Presidio as it comes; `fast` uses no model, and takes a run of
                 digits for a phone only with a + or something between the digits.
+            recognizers: files and classes of a user's own; see `_user`.
 
         Raises:
+            OptionError: a recogniser of a user's own cannot be made.
             MaskError: the model is not installed, or no recogniser knows an entity.
         """
         if (
@@ -117,6 +121,10 @@ class PresidioDetector:
             kept += own
         if profile == "fast":
             kept = [r for r in kept if r.name != "SpacyRecognizer"]
+        users = load_recognisers(recognizers, language, [r.name for r in kept])
+        # What they find is what their owner wants: it is never noise.
+        self.trusted = frozenset(r.name for r in users)
+        kept += users
         self.known = frozenset(entity for r in kept for entity in r.supported_entities)
         unknown = sorted((entities or frozenset()) - self.known)
         if unknown:

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import copy
 import difflib
 import hashlib
 import hmac
@@ -36,6 +37,7 @@ from agenttrail.errors import OptionError
 from agenttrail.keys import Key, KeyOptions, check_keys
 from agenttrail.masks._markers import DROPPED, HEX_BODY
 from agenttrail.masks._readings import plainest
+from agenttrail.shapes import TOKEN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +153,9 @@ class Chosen(Protocol):
     def field_operators(self) -> Mapping[str, Operator]: ...
 
     @property
+    def category_operators(self) -> Mapping[str, Operator]: ...
+
+    @property
     def pseudonym_keys(self) -> tuple[KeyOptions, ...]: ...
 
     @property
@@ -180,6 +185,14 @@ def check_operators(chosen: Chosen) -> None:
                 hint=f"did you mean '{close[0]}'?" if close else "agenttrail explain fields",
             )  # fmt: skip
         _check("field_operators", operator, None, chosen)
+    for category, operator in chosen.category_operators.items():
+        if not TOKEN.fits(category):
+            raise OptionError("category_operators", "a category is one word, as hr or customer")
+        if isinstance(operator, Keep):
+            raise OptionError(
+                "category_operators", "keep is for a kind or a field, not for whole events"
+            )
+        _check("category_operators", operator, None, chosen)
 
 
 def _check(option: str, operator: Operator, kind: str | None, chosen: Chosen) -> None:
@@ -213,6 +226,7 @@ class Operators:
         default: Operator,
         by_kind: Mapping[str, Operator],
         by_field: Mapping[str, Operator],
+        by_category: Mapping[str, Operator] | None = None,
         pseudonym_keys: Sequence[Key] = (),
         encryption_keys: Sequence[Key] = (),
         regions: Sequence[str] = (),
@@ -223,6 +237,7 @@ class Operators:
             default: for what no other is for.
             by_kind: by kind of the finding.
             by_field: by dotted field name, its prefix, or a path into an object; before by_kind.
+            by_category: by data category of the event; before by_kind.
             pseudonym_keys: the first makes pseudonyms.
             encryption_keys: the first encrypts, all decrypt.
             regions: countries (ISO 3166) of phone numbers written without one.
@@ -230,10 +245,33 @@ class Operators:
         self._default = default
         self._by_kind = dict(by_kind)
         self._by_field = sorted(by_field.items(), key=lambda item: -len(item[0]))
+        self._by_category = dict(by_category or {})
+        # What the categories of the event at hand say; see `within`.
+        self._of_event: Operator | None = None
         self._pseudonym_keys = tuple(pseudonym_keys)
         self._vaults = {key.id: Vault(key) for key in encryption_keys}
         self._regions = tuple(regions)
         self.kept_kinds = frozenset(k for k, o in by_kind.items() if isinstance(o, Keep))
+
+    def within(self, categories: object) -> Operators:
+        """These operators for an event of some data categories: of several the strictest counts.
+
+        Args:
+            categories: what the event says; whatever is no list of words counts for nothing.
+        """
+        if not self._by_category or not isinstance(categories, (list, tuple, str)):
+            return self
+        words = [categories] if isinstance(categories, str) else categories
+        said = [
+            self._by_category[word]
+            for word in words
+            if isinstance(word, str) and word in self._by_category
+        ]
+        if not said:
+            return self
+        narrowed = copy.copy(self)
+        narrowed._of_event = min(said, key=lambda operator: _STRICTEST.index(operator.type))
+        return narrowed
 
     def choose(self, kind: str, path: Sequence[str]) -> Operator:
         """The operator for a finding of this kind in the value at `path` (field name, then keys)."""
@@ -244,6 +282,8 @@ class Operators:
             for name, operator in self._by_field:
                 if place == name or place.startswith(name + "."):
                     return operator
+        if self._of_event is not None:
+            return self._of_event
         return self._by_kind.get(kind, self._default)
 
     def marker(self, operator: Operator, kind: str, value: str) -> str:
@@ -285,6 +325,8 @@ class Operators:
 
 
 _REPLACE = Replace()
+# Of two categories the operator that tells less of the value.
+_STRICTEST = ("drop", "replace", "encrypt", "pseudonym", "partial")
 
 
 class Vault:

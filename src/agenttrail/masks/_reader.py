@@ -43,6 +43,8 @@ class Reader:
         kept_kinds: frozenset[str] = frozenset(),
         *,
         as_is: bool = False,
+        trusted: frozenset[str] = frozenset(),
+        excluded: frozenset[str] = frozenset(),
     ) -> None:
         """Takes any detector.
 
@@ -53,7 +55,11 @@ class Reader:
             kept_kinds: kinds that stay where they are found.
             as_is: nothing but what the detector finds in prose: no other readings, no rules, and
                 nothing is noise.
+            trusted: recognisers of which nothing is noise.
+            excluded: kinds that are passed over, whoever finds them.
         """
+        self._trusted = trusted
+        self._excluded = excluded
         self._as_is = as_is
         self._markers = markers
         self._kept_kinds = kept_kinds
@@ -133,8 +139,12 @@ class Reader:
         around it, since the script of the text says something of it.
         """
         text, mode = asked
+        if finding.entity in self._excluded:
+            return ()
         if self._as_is:
             return (finding,)
+        if finding.recogniser in self._trusted:
+            return (_placed(finding, reading),)
         if finding.entity in NAMES:
             parts = useful(reading.text, finding, is_token=mode == "token")
             return [_placed(part, reading) for part in parts]

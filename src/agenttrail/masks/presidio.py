@@ -7,8 +7,9 @@ finding becomes `<KIND>`; the rest of a text stays as it was, numbers keep their
 JSON keeps its shape (only a number that is personal becomes a string). Masking twice changes
 nothing.
 
-What becomes of a finding is said by `operators` (by kind), `field_operators` (by field name, its
-prefix, or a path into an object; before `operators`) and `operator` (for the rest):
+What becomes of a finding is said by `field_operators` (by field name, its prefix, or a path into an
+object), then `category_operators` (by the categories of data that the registry gives the event), then
+`operators` (by kind) and `operator` (for the rest):
 
     pseudonym_keys: [{id: k2, file: /etc/agenttrail/k2.key}, {id: k1, env: AGENTTRAIL_K1}]
     encryption_keys: [{id: e1, file: /etc/agenttrail/e1.key}]
@@ -21,6 +22,7 @@ prefix, or a path into an object; before `operators`) and `operator` (for the re
     field_operators:
       user: encrypt                                 # <USER_NAME:e1:…>, for agenttrail unmask
       gen_ai.tool.call.arguments.customer: pseudonym
+    category_operators: {hr: drop, finance: encrypt}  # agenttrail.data.categories
 
 Of several keys the first makes markers. A marker in what is read is left alone; an encrypted one
 only where its key is listed: without it nobody can tell it from a forgery, and it is masked like
@@ -81,6 +83,7 @@ from agenttrail.masks._operators import (
 from agenttrail.masks._reader import Detector, Mode, Reader
 from agenttrail.masks._rules import KINDS
 from agenttrail.masks._trace import Trace, TracedWalk, trace
+from agenttrail.masks._user import check_specs
 from agenttrail.masks._walk import Found, Walk
 from agenttrail.seams import Event, MaskedEvent
 
@@ -127,6 +130,10 @@ class PresidioOptions:
     exclude_entities: Annotated[
         tuple[str, ...], "Kinds not to look for, where entities is empty."
     ] = _NOISE
+    recognizers: Annotated[
+        tuple[str, ...],
+        "Presidio recognisers of your own: PATH.yaml, MODULE:CLASS or PATH.py:CLASS.",
+    ] = ()
     phone_regions: Annotated[
         tuple[str, ...], "Countries (ISO 3166) whose national phone formats are known."
     ] = _REGIONS
@@ -139,6 +146,10 @@ class PresidioOptions:
     field_operators: Annotated[
         dict[str, Operator],
         "What becomes of findings, by field name, its prefix, or a path into an object field.",
+    ] = field(default_factory=dict)
+    category_operators: Annotated[
+        dict[str, Operator],
+        "What becomes of all findings of an event of a data category; of several the strictest.",
     ] = field(default_factory=dict)
     pseudonym_keys: Annotated[
         tuple[KeyOptions, ...],
@@ -182,6 +193,7 @@ class PresidioOptions:
                 hint="language: en; another language's names need only its spacy_model",
             )
         check_operators(self)
+        check_specs(self.recognizers)
         if not shapes.TOKEN.fits(self.policy):
             raise OptionError("policy", "must be one word of letters, digits and . _ - / : + ~")
 
@@ -230,6 +242,7 @@ class PresidioOptions:
             score_threshold=self.score_threshold if own or self.score_threshold != _SCORE else None,
             phone_regions=self.phone_regions if own or self.phone_regions != _REGIONS else None,
             profile=self.profile,
+            recognizers=self.recognizers,
         )
         kinds = detector.known | KINDS | _FIELD_KINDS
         unknown = sorted(set(self.operators) - kinds)
@@ -243,6 +256,7 @@ class PresidioOptions:
             default=self.operator,
             by_kind=self.operators,
             by_field=self.field_operators,
+            by_category=self.category_operators,
             pseudonym_keys=pseudonym_keys,
             encryption_keys=encryption_keys,
             regions=self.phone_regions,
@@ -286,6 +300,11 @@ class PresidioMask:
             options.cache_chars,
             self._operators.kept_kinds,
             as_is=options.profile == "stock",
+            trusted=getattr(detector, "trusted", frozenset()),
+            # The default list is of what recognisers guess; who writes one means the rules too.
+            excluded=frozenset(options.exclude_entities)
+            if options.exclude_entities != _NOISE
+            else frozenset(),
         )
 
     def __call__(self, events: Sequence[Event], /) -> list[MaskedEvent]:
@@ -381,10 +400,10 @@ class PresidioMask:
             name = type(error).__name__
         raise MaskError(f"explaining failed: {name}")
 
-    def _new_walk(self, cls: type[_Walk]) -> _Walk:
+    def _new_walk(self, cls: type[_Walk], categories: object = None) -> _Walk:
         return cls(
             self._reader,
-            self._operators,
+            self._operators.within(categories),
             max_text_chars=self._options.max_text_chars,
             max_event_chars=self._options.max_event_chars,
         )
@@ -397,7 +416,10 @@ class PresidioMask:
 
     def _mask_signals(self, signals: Sequence[Signal]) -> list[MaskedSignal]:
         masked = self._settled(
-            signals, lambda signal: self._new_walk(AttributeWalk).whole_signal(signal)
+            signals,
+            lambda signal: self._new_walk(
+                AttributeWalk, signal.attributes.get(f.DATA_CATEGORIES)
+            ).whole_signal(signal),
         )
         self._reader.trim()
         return masked
@@ -421,7 +443,7 @@ class PresidioMask:
         return [walked[place] for place in range(len(items))]
 
     def _walk(self, fields: Mapping[str, Any]) -> tuple[dict[str, Any], Walk]:
-        walk = self._new_walk(Walk)
+        walk = self._new_walk(Walk, fields.get(f.DATA_CATEGORIES))
         masked: dict[str, Any] = {}
         removed = 0
         for name, value in fields.items():
