@@ -26,11 +26,13 @@ from typing import Any, Literal
 
 from agenttrail import fields as f
 from agenttrail import jsontext
-from agenttrail.masks._attributes import FAILED, MaskedSignal, Signal
+from agenttrail.masks._attributes import FAILED, MaskedSignal, Signal, failed_signal
 from agenttrail.masks.presidio import PresidioOptions
 from agenttrail.seams import Event, MaskedEvent
 
-__all__ = ["FAILED", "MaskedSignal", "Masker", "Signal"]
+Profile = Literal["stock", "balanced", "fast"]
+
+__all__ = ["FAILED", "MaskedSignal", "Masker", "Profile", "Signal"]
 
 
 class Masker:
@@ -52,17 +54,34 @@ class Masker:
         self,
         options: PresidioOptions | None = None,
         *,
-        profile: Literal["stock", "balanced", "fast"] = "balanced",
+        profile: Profile = "balanced",
     ) -> None:
         self._mask = (options or PresidioOptions(profile=profile)).build()
         self._lock = threading.Lock()
+        self._thread: int | None = None  # that masks right now
         self.failures: Counter[str] = Counter()
         _maskers.add(self)
 
+    @classmethod
+    def shared(cls, profile: Profile = "balanced") -> Masker:
+        """The one of a profile, made once a process. Raises as making one does."""
+        with _making:
+            if profile not in _shared:
+                _shared[profile] = cls(profile=profile)
+            return _shared[profile]
+
     def signals(self, signals: Sequence[Signal], /) -> list[MaskedSignal]:
         """As many masked signals, in their order; every text of them is analysed once."""
-        with self._lock:
-            masked = self._mask.signals(signals)
+        if self._thread == threading.get_ident():
+            # What masking itself logs, say, comes here again: it may not wait for its own end.
+            masked = [failed_signal(signal, "Reentered") for signal in signals]
+        else:
+            with self._lock:
+                self._thread = threading.get_ident()
+                try:
+                    masked = self._mask.signals(signals)
+                finally:
+                    self._thread = None
         for signal in masked:
             if signal.failed:
                 self.failures[signal.error] += 1
@@ -148,11 +167,15 @@ def _written(was_json: bool, value: Any, error: str) -> bytes:  # noqa: FBT001
 
 # A lock that another thread held when the process was forked would never be released in the child.
 _maskers: weakref.WeakSet[Masker] = weakref.WeakSet()
+_shared: dict[str, Masker] = {}
+_making = threading.Lock()
 
 
 def _after_fork() -> None:
+    global _making
+    _making = threading.Lock()
     for masker in _maskers:
-        masker._lock = threading.Lock()
+        masker._lock, masker._thread = threading.Lock(), None
 
 
 os.register_at_fork(after_in_child=_after_fork)
