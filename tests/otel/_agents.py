@@ -20,7 +20,7 @@ NAME = "Margaret Thornbury"
 MAIL = "m.thornbury@example.com"
 PHONE = "+1 202-555-0143"
 CARD = "4111 1111 1111 1111"
-PLANTED = (MAIL, PHONE, CARD, "Thornbury")
+PLANTED = (MAIL, PHONE, CARD)
 CUSTOMER = {"number": 1041, "name": NAME, "email": MAIL, "phone": PHONE, "card": CARD}
 ASK = f"Refund {NAME}, {MAIL}, who rang from {PHONE}"
 
@@ -103,7 +103,7 @@ def openai_agents(provider: TracerProvider) -> None:
     instrumentor.instrument(tracer_provider=provider)
     try:
         with contextlib.suppress(UserError):  # the tool fails on purpose
-            Runner.run_sync(desk, ASK)
+            asyncio.run(Runner.run(desk, ASK))
     finally:
         instrumentor.uninstrument()
 
@@ -136,7 +136,7 @@ def pydantic_ai(provider: TracerProvider, version: int = 5) -> None:
         """Finds a customer."""
         return CUSTOMER | {"asked": email}
 
-    agent.run_sync(ASK)
+    asyncio.run(agent.run(ASK))
 
 
 def run_mcp_client(provider: TracerProvider, environment: dict[str, str] | None = None) -> None:
