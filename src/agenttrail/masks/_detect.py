@@ -140,7 +140,11 @@ class PresidioDetector:
             language,
             threshold=score_threshold,
             recognisers=FastRecognisers(
-                registry.recognizers, bare_phones=profile != "fast", is_exact=self._is_stock
+                registry.recognizers,
+                bare_phones=profile != "fast",
+                is_exact=self._is_stock,
+                # Without a model no context word raises a score.
+                least=score_threshold or 0.0 if profile == "fast" else 0.0,
             ),
             # The English model takes any Thai, Lao or Japanese words for names.
             reads=None if self._is_stock else without_unspaced,

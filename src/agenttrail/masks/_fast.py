@@ -18,6 +18,7 @@ Cost: about 30 us for a text of 50 characters, against 600 us of Presidio's own 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
@@ -53,17 +54,21 @@ class FastRecognisers:
         engine: Engine | None = None,
         bare_phones: bool = True,
         is_exact: bool = True,
+        least: float = 0.0,
     ) -> None:
         """Compiles the prefilter.
 
         Args:
+            least: patterns of which every match scores less are not run.
             recognisers: Presidio's, loaded, in the order of their registry.
             engine: of the prefilter; None is the best that is installed.
             bare_phones: also phones without a + and without anything between their digits.
             is_exact: give up on phones where phonenumbers gives up.
         """
         self.recognisers = list(recognisers)
-        made = [_lean(r, bare_phones=bare_phones, is_exact=is_exact) for r in recognisers]
+        made = [
+            _lean(r, bare_phones=bare_phones, is_exact=is_exact, least=least) for r in recognisers
+        ]
         self._lean = {place: lean for place, lean in enumerate(made) if lean is not None}
         self.plain = [(i, r) for i, r in enumerate(recognisers) if i not in self._lean]
         self._owner: list[tuple[int, int]] = []
@@ -72,11 +77,13 @@ class FastRecognisers:
             self._owner += [(place, number) for number in range(len(lean.sources))]
             sources += lean.sources
         self.prefilter = Prefilter(sources, engine)
+        # Those without a pattern, for all texts that are not ASCII.
+        self._ungated = [place for place, lean in self._lean.items() if not lean.sources]
 
     def find(self, texts: Sequence[str]) -> list[list[Part]]:
         """For each text what each recogniser of patterns finds, in their order; nothing empty."""
         return [
-            [] if hits == () else self._find(text, hits)
+            [] if hits == () and text.isascii() else self._find(text, hits)
             for text, hits in zip(texts, self.prefilter.hits(texts), strict=True)
         ]
 
@@ -96,6 +103,11 @@ class FastRecognisers:
             found = self._lean[place].find(text, numbers)
             if found:
                 parts.append((place, found))
+        if self._ungated and not text.isascii():
+            for place in self._ungated:
+                found = self._lean[place].find(text, ())
+                if found:
+                    parts.append((place, found))
         return parts
 
 
@@ -138,22 +150,29 @@ def _by_score(one: Raw) -> tuple[float, int, int]:
     return -one[3], one[1], one[1] - one[2]
 
 
-def _lean(recogniser: Any, *, bare_phones: bool, is_exact: bool) -> Lean | None:
+def _lean(recogniser: Any, *, bare_phones: bool, is_exact: bool, least: float) -> Lean | None:
     """The recogniser in lean form; None where it has ways of its own."""
     from importlib.metadata import version
 
     from presidio_analyzer import PatternRecognizer
     from presidio_analyzer.predefined_recognizers import IbanRecognizer, PhoneRecognizer
 
+    from agenttrail.recognizers._base import ScriptPatternClass, TextRecognizer
+
     kind = type(recogniser)
     analyze = getattr(kind, "analyze", None)
     if "analyze" in vars(recogniser):
         return None
+    if analyze is ScriptPatternClass.analyze:
+        # It looks for the script first, which every match holds; so does the prefilter.
+        analyze = PatternRecognizer.analyze
     patterns = "_PatternRecognizer__analyze_patterns"
     if analyze is PatternRecognizer.analyze and getattr(kind, patterns) is getattr(
         PatternRecognizer, patterns
     ):
-        return _Patterns(recogniser)
+        return _Patterns(recogniser, least)
+    if analyze is TextRecognizer.analyze and (recogniser.GATE or recogniser.BEYOND_ASCII):
+        return _Texts(recogniser)
     if analyze is IbanRecognizer.analyze:
         return _Ibans(recogniser)
     if (
@@ -169,18 +188,20 @@ def _lean(recogniser: Any, *, bare_phones: bool, is_exact: bool) -> Lean | None:
 class _Patterns:
     """PatternRecognizer.analyze."""
 
-    def __init__(self, recogniser: Any) -> None:
+    def __init__(self, recogniser: Any, least: float) -> None:
         import regex
         from presidio_analyzer import PatternRecognizer
 
         kind = type(recogniser)
         flags = int(recogniser.global_regex_flags)
-        self.sources = [Source(p.regex, flags) for p in recogniser.patterns]
-        self._patterns = [(regex.compile(p.regex, flags), p.score) for p in recogniser.patterns]
-        self._words = [Words.of(p.regex, flags, TIMEOUT_S) for p in recogniser.patterns]
         self._entity = recogniser.supported_entities[0]
         self._validate = _overridden(recogniser, kind, PatternRecognizer, "validate_result")
         self._invalidate = _overridden(recogniser, kind, PatternRecognizer, "invalidate_result")
+        # Only a validation raises a score.
+        patterns = [p for p in recogniser.patterns if self._validate is not None or p.score >= least]
+        self.sources = [Source(p.regex, flags) for p in patterns]
+        self._patterns = [(regex.compile(p.regex, flags), p.score) for p in patterns]
+        self._words = [Words.of(p.regex, flags, TIMEOUT_S) for p in patterns]
 
     def find(self, text: str, numbers: Sequence[int] | None) -> list[Raw]:
         found: list[Raw] = []
@@ -206,6 +227,21 @@ class _Patterns:
                 if score > 0:
                     found.append((entity, start, end, score))
         return without_duplicates(found) if len(found) > 1 else found
+
+
+class _Texts:
+    """TextRecognizer.analyze."""
+
+    def __init__(self, recogniser: Any) -> None:
+        gate = recogniser.GATE
+        self.sources = [Source(gate.pattern, gate.flags & ~re.UNICODE)] if gate else []
+        self._best: Callable[[str], dict[tuple[int, int], float]] = recogniser.best
+        self._entity = recogniser.supported_entities[0]
+
+    def find(self, text: str, numbers: Sequence[int] | None) -> list[Raw]:
+        del numbers
+        entity = self._entity
+        return [(entity, start, end, score) for (start, end), score in self._best(text).items()]
 
 
 class _Ibans:

@@ -19,6 +19,8 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from agenttrail.masks._plans import Plan, Plans, UnknownSyntaxError
+
 VERSION = "9.0.43"
 # Each character begins at most two inner groups, each candidate adds seven tries: 9,000 cannot
 # reach the matcher's bound.
@@ -46,6 +48,8 @@ _SHORTEST_WITH_CODE = 6
 _PUNCTUATION = r"[-xX ()./~\[\]]"
 
 Span = tuple[int, int]
+# Stands for what is to be searched on, a region at a time.
+_ON: tuple[Span, ...] = ((-1, -1),)
 # A part of a candidate that may be a number, where it starts, and its digits; no digits where only
 # parsing can tell.
 _Group = tuple[str, int, str | None]
@@ -72,22 +76,29 @@ class Phones:
         self._parse: Callable[..., Any] = phonenumberutil.parse
         self._refused = phonenumberutil.NumberParseException
         self._matcher = phonenumbermatcher.PhoneNumberMatcher("", "US")
+        # What candidates are made of, one after another (phonenumbermatcher._PATTERN).
+        lead = phonenumbermatcher._LEAD_CLASS_CHARS
+        one = rf"[{phonenumberutil._VALID_PUNCTUATION}{lead}\d]"
+        # An x is punctuation too: what is left of an extension that begins with one.
+        left = r"(?<=[x\uff58~\uff5e])(?:[t\uff54]\w{0,9})?[:.\uff0e]?[ \u00a0\t,-]*(?=\d)"
+        more = rf"(?:{phonenumberutil._EXTN_PATTERNS_FOR_MATCHING}|{left}){one}*"
         self._codes = {str(code) for code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE}
         plans = {region: _plan(phonenumbers, region) for region in self._regions}
-        self._plans = {r: None if p is None else re.compile(p).fullmatch for r, p in plans.items()}
-        self._prefixes = {r: _Prefix(phonenumbers, r) for r, p in plans.items() if p is not None}
-        known = [plan for plan in plans.values() if plan is not None]
-        # One regular expression says of most digits that no region knows them.
-        self._any_plan: Callable[[str], object] = (
-            re.compile("|".join(dict.fromkeys(known))).fullmatch
-            if len(known) == len(plans)
-            else lambda _digits: True
-        )
+        known = {region: plan for region, plan in plans.items() if plan is not None}
+        self._knowing = _knowing(known)
+        # Of these regions nothing is known: whatever they are asked, parsing tells.
+        self._unplanned = frozenset(plans.keys() - known.keys())
+        self._prefixes = {region: _Prefix(phonenumbers, region) for region in known}
         self._least = min(
             [_SHORTEST_WITH_CODE, *(_least(phonenumbers, region) for region in self._regions)]
         )
+        self._stretches = re.compile(
+            rf"[{lead}\d](?:{one}{{{self._least - 1},}}(?:{more})*|{one}*(?:{more})+)",
+            phonenumbermatcher._PATTERN.flags,
+        ).finditer
         self._verified: dict[tuple[str, str | None], bool] = {}
-        self._planned: dict[str, bool] = {}
+        self._known: dict[tuple[str, str, str], tuple[Span, ...]] = {}
+        self._planned: dict[str, frozenset[str]] = {}
 
     def patterns(self) -> tuple[str, str]:
         """What hits every text with a number: for ASCII texts and for others; both relaxed."""
@@ -111,13 +122,21 @@ class Phones:
             return self.find_slowly(text)
         found: dict[Span, None] = {}
         regions = list(self._regions)
-        for end, groups in self._candidates(text, 0):
-            group, at, digits = groups[0]
-            if len(groups) == 1 and at + len(group) == end:
-                # All or nothing: whether a region takes it does not change where it goes on.
-                if any(self._is_number(group, digits, region) for region in regions):
-                    found[at, end] = None
-                continue
+        for at, candidate in self._candidates(text, 0):
+            end = at + len(candidate)
+            if len(regions) == len(self._regions):
+                # What becomes of a candidate is said by it and by what stands beside it.
+                key = text[at - 1 : at] if at else "", candidate, text[end : end + 3]
+                known = self._known.get(key)
+                if known is None:
+                    if len(self._known) > _MEMO:
+                        self._known.clear()
+                    known = self._known[key] = self._all_regions(text, candidate, at)
+                if known is not _ON:
+                    for start, stop in known:
+                        found[at + start, at + stop] = None
+                    continue
+            groups = list(self._groups(text, candidate, at))
             for region in tuple(regions):
                 number = self._first(groups, region)
                 if number is None:
@@ -130,6 +149,21 @@ class Phones:
             if not regions:
                 break
         return list(found)
+
+    def _all_regions(self, text: str, candidate: str, at: int) -> tuple[Span, ...]:
+        """Numbers of any region in a candidate, from its start; `_ON` where one ends inside it."""
+        groups = list(self._groups(text, candidate, at))
+        found: dict[Span, None] = {}
+        for region in self._regions if groups else ():
+            number = self._first(groups, region)
+            if number is None:
+                continue
+            if number[1] != at + len(candidate):
+                return _ON
+            found[number[0] - at, number[1] - at] = None
+            if len(groups) == 1:
+                break
+        return tuple(found)
 
     def find_slowly(self, text: str) -> list[Span]:
         """The same by the matcher itself, a region at a time."""
@@ -144,9 +178,9 @@ class Phones:
 
     def _go_on(self, text: str, at: int, region: str, found: dict[Span, None]) -> None:
         while True:
-            for end, groups in self._candidates(text, at):
-                at = end
-                number = self._first(groups, region)
+            for start, candidate in self._candidates(text, at):
+                end = at = start + len(candidate)
+                number = self._first(list(self._groups(text, candidate, start)), region)
                 if number is not None:
                     found[number] = None
                     if number[1] != end:
@@ -155,22 +189,34 @@ class Phones:
             else:
                 return
 
-    def _candidates(self, text: str, at: int) -> Iterator[tuple[int, list[_Group]]]:
-        """The end of each candidate and the groups to try in it (PhoneNumberMatcher._find)."""
+    def _candidates(self, text: str, at: int) -> Iterator[tuple[int, str]]:
+        """Where each candidate starts, and the candidate (PhoneNumberMatcher._find).
+
+        No candidate is of two stretches, and one with too few digits is none.
+        """
         module = self._matcher_module
         search = module._PATTERN.search
         second = module._SECOND_NUMBER_START_PATTERN.search
-        while (match := search(text, at)) is not None:
-            start, candidate = match.start(), match.group()
-            if not candidate.isdigit():
-                cut = second(candidate)
-                if cut:
-                    candidate = candidate[: cut.start()]
-            at = start + len(candidate)
-            if len(candidate) >= self._least or not candidate.isdigit():
-                groups = list(self._groups(text, candidate, start))
-                if groups:
-                    yield at, groups
+        least = self._least
+        for stretch in self._stretches(text, at):
+            held = stretch.group()
+            if not self._bare and held.isdecimal():
+                continue
+            if sum(map(str.isdecimal, held)) < least:
+                continue
+            at, last = max(at, stretch.start()), stretch.end()
+            while at < last and (match := search(text, at)) is not None:
+                start, candidate = match.start(), match.group()
+                if start >= last:
+                    break
+                if not candidate.isdigit():
+                    cut = second(candidate)
+                    if cut:
+                        candidate = candidate[: cut.start()]
+                at = start + len(candidate)
+                if candidate.isdigit() and (not self._bare or len(candidate) < least):
+                    continue
+                yield start, candidate
 
     def _groups(self, text: str, candidate: str, at: int) -> Iterator[_Group]:
         """PhoneNumberMatcher._extract_match and _extract_inner_match."""
@@ -224,7 +270,7 @@ class Phones:
             if sum(map(str.isdigit, group)) < self._least and not _LETTER(group):
                 return None
             digits = None
-        if digits is not None and "+" not in group and not self._is_planned(digits):
+        if digits is not None and "+" not in group and not self._regions_of(digits):
             return None
         module = self._matcher_module
         if at > 0 and group[0] not in module._LEAD_CLASS_CHARS and self._forbids(text[at - 1]):
@@ -246,12 +292,13 @@ class Phones:
             matcher._is_invalid_punctuation_symbol(neighbour) or matcher._is_latin_letter(neighbour)
         )
 
-    def _is_planned(self, digits: str) -> bool:
+    def _regions_of(self, digits: str) -> frozenset[str]:
+        """The regions in which these digits, without a +, can be a number."""
         known = self._planned.get(digits)
         if known is None:
             if len(self._planned) > _MEMO:
                 self._planned.clear()
-            known = self._planned[digits] = self._any_plan(digits) is not None
+            known = self._planned[digits] = self._knowing(digits) | self._unplanned
         return known
 
     def _first(self, groups: Sequence[_Group], region: str) -> Span | None:
@@ -267,10 +314,10 @@ class Phones:
                 # The country is in the number: the same answer for every region.
                 where = None
             elif "+" not in group:
-                plan = self._plans[region]
-                if plan is not None and (
-                    plan(digits) is None or self._prefixes[region].is_missing(digits)
-                ):
+                if region not in self._regions_of(digits):
+                    return False
+                prefix = self._prefixes.get(region)
+                if prefix is not None and prefix.is_missing(digits):
                     return False
         key = digits if digits is not None and "+" not in group else group, where
         known = self._verified.get(key)
@@ -363,7 +410,16 @@ def _least(phonenumbers: Any, region: str) -> int:
     return min(lengths, default=_SHORTEST_WITH_CODE)
 
 
-def _plan(phonenumbers: Any, region: str) -> str | None:
+def _knowing(plans: dict[str, Plan]) -> Callable[[str], frozenset[str]]:
+    """What says which plans know some digits."""
+    try:
+        return Plans(plans).knowing
+    except UnknownSyntaxError:
+        fits = {region: re.compile(plan.pattern()).fullmatch for region, plan in plans.items()}
+        return lambda digits: frozenset(region for region in fits if fits[region](digits))
+
+
+def _plan(phonenumbers: Any, region: str) -> Plan | None:
     """What digits must match to be valid when dialled in this region; None where all may.
 
     Prefixes (country code, trunk) in front in any number: phonenumbers strips "1 1" and "33 0 0".
@@ -384,6 +440,8 @@ def _plan(phonenumbers: Any, region: str) -> str | None:
             anything = True
         elif prefix:
             prefixes.add(prefix)
-    before = r"\d*" if anything else f"(?:{'|'.join(sorted(prefixes))})*"
-    abroad = rf"(?:{own.international_prefix})\d*" if own.international_prefix else "(?!)"
-    return f"{abroad}|{before}(?:{'|'.join(sorted(numbers))})"
+    before = f"(?:{'|'.join(sorted(prefixes))})*"
+    national = "|".join(sorted(numbers))
+    here = f"{before}(?:{national})"
+    whole = rf"(?:{own.international_prefix})\d*|{here}" if own.international_prefix else here
+    return Plan(whole, national if anything else None)

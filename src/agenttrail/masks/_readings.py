@@ -32,7 +32,11 @@ _INVISIBLE = re.compile(
 _HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://[^/?#\s]*")
 _DELIMITER = re.compile(r"[/?&=#;:]")
 # 13 digits: the shortest card and the Thai id. Shorter runs glued to letters are ids far more often.
-_GLUED = re.compile(r"_(?=\d)|(?<=\d)_|[A-Za-z](?=\d{13})|(?<=\d{13})[A-Za-z]")
+_GLUED = re.compile(r"[A-Za-z](?=\d{13})|(?<=\d{13})[A-Za-z]")
+_GLUING = re.compile(r"_(?:(?=\d)|(?<=\d_))")
+_BEYOND_ASCII = re.compile("[^\x00-\x7f]+")
+# Without one of these in it a text has nothing to unescape, or to put apart.
+_LONG_NUMBER = re.compile("[0-9]{13}")
 # One of these matches wherever an ASCII text has a second reading.
 TRIGGERS = (_ESCAPED.pattern, r"\+|_\d|\d_|[A-Za-z]\d{13}|\d{13}[A-Za-z]")
 # Unicode 16 blocks of scripts written without spaces, and of Hangul, whose particles are glued on.
@@ -121,8 +125,12 @@ def _fold(reading: Reading) -> Reading:
             seen = [i for i, char in enumerate(text) if not _INVISIBLE.match(char)]
             spans = tuple(reading.place(i, i + 1) for i in seen)
             text = "".join(text[i] for i in seen)
-        text = text.translate(_FOLDS)
-    return Reading(_GLUED.sub(" ", text), spans, prose=False)
+        text = _BEYOND_ASCII.sub(_folded, text)
+    if "_" in text:
+        text = _GLUING.sub(" ", text)
+    if _LONG_NUMBER.search(text):
+        text = _GLUED.sub(" ", text)
+    return Reading(text, spans, prose=False)
 
 
 class _Folds(dict[int, str]):
@@ -150,12 +158,26 @@ class _Folds(dict[int, str]):
 
 
 _FOLDS = _Folds()
+_MOST_RUNS, _LONGEST_RUN = 10_000, 200
+
+
+def _folded(run: re.Match[str], known: dict[str, str] = {}) -> str:  # noqa: B006  a memory
+    text = run.group()
+    read = known.get(text)
+    if read is None:
+        read = text.translate(_FOLDS)
+        if len(text) <= _LONGEST_RUN:
+            if len(known) >= _MOST_RUNS:
+                known.clear()
+            known[text] = read
+    return read
 
 
 def _decode(reading: Reading, *, first: bool) -> Reading:
     text = reading.text
     plus = first and "+" in text and "=" in text and not any(map(str.isspace, text))
-    if not plus and not _ESCAPED.search(text):
+    escaped = "%" in text or "\\" in text or "&" in text
+    if not plus and not (escaped and _ESCAPED.search(text)):
         return reading
     chars: list[str] = []
     spans: list[tuple[int, int]] = []

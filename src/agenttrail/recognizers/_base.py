@@ -91,6 +91,10 @@ class TextRecognizer(LocalRecognizer):
     ENTITY: ClassVar[str]
     # Read by whoever has texts without a language model's words: analyze() asks for none.
     reads_text_only: ClassVar[bool] = True
+    # A pattern, and flags, that match in every text in which there is anything to find.
+    GATE: ClassVar[re.Pattern[str] | None] = None
+    # True where there is nothing to find in ASCII.
+    BEYOND_ASCII: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -114,6 +118,13 @@ class TextRecognizer(LocalRecognizer):
         """Half-open spans in no order, possibly overlapping, each with its score."""
         raise NotImplementedError
 
+    def best(self, text: str) -> dict[tuple[int, int], float]:
+        """Each span once, with its best score."""
+        best: dict[tuple[int, int], float] = {}
+        for start, end, score in self.spans(text):
+            best[start, end] = max(score, best.get((start, end), 0.0))
+        return best
+
     def analyze(
         self,
         text: str,
@@ -121,9 +132,6 @@ class TextRecognizer(LocalRecognizer):
         nlp_artifacts: Any = None,  # noqa: ARG002
     ) -> list[RecognizerResult]:
         """The spans as Presidio's results, one a place, with the best score."""
-        best: dict[tuple[int, int], float] = {}
-        for start, end, score in self.spans(text):
-            best[start, end] = max(score, best.get((start, end), 0.0))
         return [
             RecognizerResult(
                 entity_type=self.supported_entities[0],
@@ -138,7 +146,7 @@ class TextRecognizer(LocalRecognizer):
                     RecognizerResult.RECOGNIZER_IDENTIFIER_KEY: str(self.id),
                 },
             )
-            for (start, end), score in best.items()
+            for (start, end), score in self.best(text).items()
         ]
 
 

@@ -23,6 +23,7 @@ from agenttrail.recognizers._base import TextRecognizer
 _JAPANESE = re.compile("[ぁ-ゖァ-ヺ\u4e00-\u9fff々]")
 # Runs of Japanese script; Sudachi takes 49,149 bytes at once.
 _STRETCH = re.compile("[ぁ-ゖァ-ヺー\u4e00-\u9fff々〆ヵヶ・ \u3000]{2,2000}")
+_MOST_KNOWN = 2_000
 _BETWEEN = frozenset(" \u3000・=＝")
 _HONORIFIC = re.compile("様|さん|さま|氏|殿|君|くん|ちゃん|先生|御中")
 # What stands behind a name in a form: the label of the next field.
@@ -109,18 +110,21 @@ class JapaneseNameRecognizer(TextRecognizer):
     """
 
     ENTITY = "PERSON"
+    BEYOND_ASCII = True
 
     def load(self) -> None:
         """Loads the dictionary."""
+        self._known: dict[str, list[tuple[int, int, float]]] = {}
         self._tokenizer: Any = None
         if importlib.util.find_spec("sudachipy") and importlib.util.find_spec("sudachidict_core"):
             sudachi: Any = importlib.import_module("sudachipy")
             self._tokenizer = sudachi.Dictionary(dict="core").tokenizer(sudachi.SplitMode.C)
 
     def spans(self, text: str) -> Iterable[tuple[int, int, float]]:
-        if text.isascii() or _JAPANESE.search(text) is None:
+        first = None if text.isascii() else _JAPANESE.search(text)
+        if first is None:
             return []
-        return [*_by_words(text), *self._by_dictionary(text)]
+        return [*_by_words(text, max(0, first.start() - 12)), *self._by_dictionary(text)]
 
     def _by_dictionary(self, text: str) -> Iterator[tuple[int, int, float]]:
         if self._tokenizer is None:
@@ -128,15 +132,20 @@ class JapaneseNameRecognizer(TextRecognizer):
         for stretch in _STRETCH.finditer(text):
             if _JAPANESE.search(stretch.group()) is None:
                 continue
-            tokens = list(self._tokenizer.tokenize(stretch.group()))
-            for start, end, score in _names(tokens):
+            known = self._known.get(stretch.group())
+            if known is None:
+                if len(self._known) >= _MOST_KNOWN:
+                    self._known.clear()
+                known = list(_names(list(self._tokenizer.tokenize(stretch.group()))))
+                self._known[stretch.group()] = known
+            for start, end, score in known:
                 yield stretch.start() + start, stretch.start() + end, score
 
 
-def _by_words(text: str) -> Iterator[tuple[int, int, float]]:
-    for match in _LABEL.finditer(text):
+def _by_words(text: str, at: int) -> Iterator[tuple[int, int, float]]:
+    for match in _LABEL.finditer(text, at):
         yield match.start(1), match.start(1) + len(match.group(1).rstrip()), 0.8
-    for match in _BEFORE_HONORIFIC.finditer(text):
+    for match in _BEFORE_HONORIFIC.finditer(text, at):
         name = match.group("name")
         if name not in _NOBODY and not any(
             name.endswith(word) for word in ("客", "者", "員", "屋", "社", "長")

@@ -208,6 +208,7 @@ class AssignedSecretRecognizer(TextRecognizer):
     """
 
     ENTITY = "SECRET"
+    GATE = _KEYWORD
 
     def spans(self, text: str) -> Iterable[tuple[int, int, float]]:
         lower = text.lower()
