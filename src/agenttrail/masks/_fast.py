@@ -198,7 +198,9 @@ class _Patterns:
         self._validate = _overridden(recogniser, kind, PatternRecognizer, "validate_result")
         self._invalidate = _overridden(recogniser, kind, PatternRecognizer, "invalidate_result")
         # Only a validation raises a score.
-        patterns = [p for p in recogniser.patterns if self._validate is not None or p.score >= least]
+        patterns = [
+            p for p in recogniser.patterns if self._validate is not None or p.score >= least
+        ]
         self.sources = [Source(p.regex, flags) for p in patterns]
         self._patterns = [(regex.compile(p.regex, flags), p.score) for p in patterns]
         self._words = [Words.of(p.regex, flags, TIMEOUT_S) for p in patterns]

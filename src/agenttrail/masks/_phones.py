@@ -16,6 +16,7 @@ a text of more than 9,000 characters; there it is run itself, unless `is_exact` 
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -69,6 +70,9 @@ class Phones:
         import phonenumbers
         from phonenumbers import phonenumbermatcher, phonenumberutil
 
+        # It keeps its lock where loading a region fails (the package replaced under a running
+        # process, no memory), and the next search would wait for ever.
+        phonenumbers.PhoneMetadata._metadata_lock = threading.RLock()
         self._regions = tuple(regions)
         self._is_exact = is_exact
         self._bare = bare

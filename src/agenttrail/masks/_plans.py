@@ -1,10 +1,10 @@
-"""Which numbering plans know a run of digits: automata over ten signs, made as they are used.
+r"""Which numbering plans know a run of digits: automata over ten signs, made as they are used.
 
 A plan is an alternation of hundreds of branches. `re` tries them one after another, 15 us a number;
 a state for each set of branches that are still open takes 0.1 us a digit, and after four digits
 nearly all plans are out.
 
-Limits: literals, sets, `\\d`, groups, alternation and repeats, nothing else.
+Limits: literals, sets, `\d`, groups, alternation and repeats, nothing else.
 """
 
 from __future__ import annotations
