@@ -40,12 +40,14 @@ def test_the_readme_is_short() -> None:
     assert len(README.splitlines()) < 200
 
 
-def test_pipelines_in_the_readme_are_valid() -> None:
+@pytest.mark.parametrize("page", ["README.md", "docs/slo.md"])
+def test_pipelines_in_the_pages_are_valid(page: str) -> None:
     """Each YAML block with sources is decoded."""
-    blocks = [b for b in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL) if "sources:" in b]
+    text = (ROOT / page).read_text()
+    blocks = [b for b in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "sources:" in b]
     assert blocks
     for block in blocks:
-        assert config.loads(block, "README.md", {"ES_PASSWORD": "x"})
+        assert config.loads(block, page, {"ES_PASSWORD": "x"})
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,15 @@ def test_without_ids_a_pause_begins_a_new_task_and_late_events_join_theirs() -> 
     assert ids[2] not in (ids[0], ids[4])
 
 
+def test_a_session_that_starts_is_no_task_yet() -> None:
+    """What comes before any work belongs to no task; after it, to the task at hand."""
+    start = {f.EVENT_ACTION: "session_start", f.CONVERSATION_ID: "a"}
+    made = marks(TasksOptions().build(), event(start), event({**CALL, f.CONVERSATION_ID: "a"}), event(start))  # fmt: skip
+
+    assert made[0] == {}
+    assert made[1]["id"] == made[2]["id"]
+
+
 def test_the_same_log_gives_the_same_ids() -> None:
     """On every run, so that repeated events stay the same events."""
     log = [event(CALL, at=f"10:{m:02}:00") for m in (0, 5, 40)]

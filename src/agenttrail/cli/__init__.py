@@ -24,6 +24,7 @@ VERBS = (
     "budget",
     "tap",
     "hop",
+    "slo",
     "setup",
     "doctor",
     "list",

@@ -6,7 +6,7 @@ A task is a unit of work that a person or a job asked for. Its id is, in this or
    `agenttrail.task.id` of a log of your own;
 2. the trace (`trace.id`): OpenTelemetry, and MCP with `_meta.traceparent`;
 3. the fall-back: what happens in one conversation, MCP session or connection without a pause longer
-   than `idle_s` is one task.
+   than `idle_s` is one task. It begins with a prompt or an operation, not with a session's start.
 
 Marks that it sets:
 
@@ -43,6 +43,8 @@ from agenttrail.seams import Event
 
 _CLOSING = frozenset({"end_turn", "stop", "stop_sequence"})
 _ROOTS = frozenset({"invoke_agent", "invoke_workflow"})
+# Beside the operations of GenAI: what a person asked for.
+_WORK = frozenset({"user_prompt", "user_command"})
 _PRUNE_EVERY = 5_000  # events
 
 
@@ -167,6 +169,8 @@ class Tasks:
                 found = str(window[2])
                 break
         else:
+            if not (fields.get(f.OPERATION_NAME) or fields.get(f.EVENT_ACTION) in _WORK):
+                return None  # a session that starts, a list of tools: no work yet
             seed = f"{key}\n{at:.3f}\n{fields.get(f.EVENT_ID)}"
             found = hashlib.blake2b(seed.encode(), digest_size=16).hexdigest()
             windows = sorted([*windows, [at, at, found]])[-8:]

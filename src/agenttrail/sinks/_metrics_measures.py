@@ -82,6 +82,7 @@ _USAGE = (
 Attributes = tuple[tuple[str, str], ...]
 MODALITY = "gen_ai.token.modality"  # OTel GenAI requires it on usage
 KIND, FINDING = "agenttrail.kind", "agenttrail.finding"
+IN_TIME = "agenttrail.approval.in_time"  # yes, no, or empty where no target is known
 
 
 class Bounded:
@@ -129,8 +130,10 @@ def measures(
     yield from _task(fields, agent, named(f.COST_CURRENCY))
     if f.APPROVAL_STAGE in fields or f.APPROVAL_OUTCOME in fields:
         how = named(f.APPROVAL_STAGE, f.APPROVAL_OUTCOME, f.APPROVAL_CHANNEL)
-        yield APPROVALS, 1, (*agent, *how)
-        if (wait := fields.get(f.APPROVAL_WAIT_MS)) is not None:
+        wait, target = fields.get(f.APPROVAL_WAIT_MS), fields.get(f.APPROVAL_TARGET_MS)
+        timely = "" if wait is None or target is None else "yes" if wait <= target else "no"
+        yield APPROVALS, 1, (*agent, *how, (IN_TIME, timely))
+        if wait is not None:
             yield APPROVAL_WAIT, wait / 1e3, (*agent, *named(f.APPROVAL_CHANNEL))
     for name, kind in _FINDINGS:
         for found in fields.get(name) or ():
