@@ -86,9 +86,9 @@ def again(masked: MaskedSignal) -> Signal:
         ("app.bytes", b"\x00" * 512, "data:application/octet-stream;sha256=076a27c79e5ace2a;bytes=512"),
         ("app.bytes", MAIL.encode(), "data:application/octet-stream;bytes=15"),
         ("app.image", "data:image/png;base64," + PICTURE, f"data:image/png;{DESCRIBED}"),
-        ("app.image", "data:ann@example.com;base64," + PICTURE, "data:<EMAIL_ADDRESS>;base64," + PICTURE),
+        ("app.image", "data:ann@example.com;base64," + PICTURE, f"data:application/octet-stream;{DESCRIBED}"),
         ("app.image", PICTURE, f"data:application/octet-stream;{DESCRIBED}"),
-        (f.INPUT_MESSAGES, json.dumps([{"type": "blob", "content": PICTURE}]), '[{"type":"blob","content":"data:application/octet-stream;' + DESCRIBED + '"}]'),
+        (f.INPUT_MESSAGES, json.dumps([{"type": "blob", "content": PICTURE}]), '[{"type": "blob", "content": "data:application/octet-stream;' + DESCRIBED + '"}]'),
         ("app.words", "no base64 " * 40, "no base64 " * 40),
     ],
 )  # fmt: skip

@@ -20,9 +20,6 @@ become `<MASKING_FAILED>` and values None.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -32,6 +29,7 @@ from typing import Any
 from agenttrail import fields as f
 from agenttrail import shapes
 from agenttrail.masks._attribute_names import PARENTS, Policy, policy_of
+from agenttrail.masks._encoded import described
 from agenttrail.masks._envelope import named
 from agenttrail.masks._rules import kind_of
 from agenttrail.masks._walk import Walk, free_key, is_settled
@@ -80,18 +78,8 @@ class AttributeWalk(Walk):
     def value(self, value: Any, key: str = "", level: int = 1) -> Any:
         if isinstance(value, (bytes, bytearray, memoryview)):
             self.rewritten += 1
-            return _described(bytes(value))
+            return described(bytes(value))
         return super().value(value, key, level)
-
-    def text(self, value: str, key: str = "", mode: Any = None) -> str:
-        if value[:5] == "data:" or len(value) >= _BLOB_CHARS:
-            described = _without_content(value)
-            if described != value:
-                self.rewritten += 1
-                return described
-            if _is_described(value):
-                return value
-        return super().text(value, key, mode)
 
     def whole_signal(self, signal: Signal) -> MaskedSignal:
         """The signal masked, with the counts of what was found."""
@@ -238,58 +226,3 @@ def _key_of(name: str) -> str:
         if kind_of(key) is not None:
             return key
     return parts[-1]
-
-
-# --- content that is no text --------------------------------------------------------------------
-# Shorter runs of base64 are ids and signatures; longer ones are pictures, sound and files.
-_BLOB_CHARS = 256
-_BLOB = re.compile(r"[A-Za-z0-9+/_-]{200,}[A-Za-z0-9+/_\r\n-]*={0,2}\s*")
-_DATA_URI = re.compile(r"data:([A-Za-z0-9/.+;=_-]{0,100}?);base64,", re.IGNORECASE)
-_DESCRIBED = re.compile(
-    r"data:[a-z]{1,12}/[a-z0-9.+-]{1,40}(?:;sha256=([0-9a-f]{16}))?;bytes=\d{1,9}"
-)
-# Of fewer bytes a hash would tell which they were, to whoever tries all.
-_HASHED_BYTES = 64
-_OCTETS = "application/octet-stream"
-
-
-def _described(content: bytes, media_type: str = _OCTETS) -> str:
-    digest = ""
-    if len(content) >= _HASHED_BYTES:
-        digest = f";sha256={hashlib.sha256(content).hexdigest()[:16]}"
-    return f"data:{media_type}{digest};bytes={len(content)}"
-
-
-def _without_content(text: str) -> str:
-    """A `data:` URI or a run of base64 without what it holds; any other text as it is."""
-    head = _DATA_URI.match(text)
-    if head is not None:
-        kind = head[1].lower().split(";")[0]
-        return _described(_decoded(text[head.end() :]), kind if _MEDIA.fullmatch(kind) else _OCTETS)
-    if len(text) >= _BLOB_CHARS and _BLOB.fullmatch(text) and _mixed(text):
-        return _described(_decoded(text))
-    return text
-
-
-_MEDIA = re.compile(r"(?:image|audio|video|text|font|model|application)/[a-z0-9.+-]{1,40}")
-
-
-def _mixed(text: str) -> bool:
-    """True where a text has what base64 of some length has: capitals, small letters and digits."""
-    return all(re.search(kind, text) for kind in ("[A-Z]", "[a-z]", "[0-9]"))
-
-
-def _decoded(text: str) -> bytes:
-    plain = re.sub(r"\s+", "", text).translate(str.maketrans("-_", "+/")).rstrip("=")
-    try:
-        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        return text.encode("utf-8", "replace")
-
-
-def _is_described(text: str) -> bool:
-    """True for what `_described` writes, of which the digest is no number."""
-    match = _DESCRIBED.fullmatch(text)
-    if match is None or not _MEDIA.fullmatch(text[5:].split(";")[0]):
-        return False
-    return match[1] is None or shapes.HEX.fits(match[1])

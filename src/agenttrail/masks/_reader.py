@@ -118,7 +118,11 @@ class Reader:
             for (i, reading, rules), answer in zip(group, answers, strict=True):
                 if not answer and rules == ():
                     continue
-                for finding in (*answer, *rule_findings(reading.text, rules)):
+                seen: Iterable[Finding] = (*answer, *rule_findings(reading.text, rules))
+                if reading.spans is not None and "<" in reading.text:
+                    # Masked before it was encoded.
+                    seen = without(seen, reading.text, self._markers.spans(reading.text))
+                for finding in seen:
                     found[i] += self._judged(asked[i], reading, finding)
         for (text, mode), findings in zip(asked, found, strict=True):
             if not findings and "<" not in text:

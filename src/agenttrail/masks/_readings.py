@@ -1,28 +1,35 @@
 r"""Other ways to read a text, each with the way back to the places in the original.
 
 Recognisers look for ASCII digits and for word boundaries that scripts without spaces do not have.
-So besides the text itself two readings are searched:
+So besides the text itself other readings are searched:
 
 - folded: letters of scripts written without spaces become spaces, digits of every script and
   full-width forms and spaces of any width become ASCII, invisible characters go, and an underscore or a letter beside a
   long number becomes a space;
 - decoded: percent-encoding, `\uXXXX`, `\xXX`, `\n` and HTML entities undone, up to three times
   over, and the `+` of a query as a space; of an address also its parts, a line each, since a
-  language model makes nothing of an address as a whole.
+  language model makes nothing of an address as a whole;
+- inside: what base64 in the text holds where that is text, and the encoded words of e-mail headers.
+  What is found in there stands for the whole run.
 """
 
 from __future__ import annotations
 
+import base64
 import html
+import quopri
 import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from agenttrail.masks._encoded import TRIGGER, runs
+
 _ROUNDS = 3
+_ENCODED_WORD = re.compile(r"=\?([\w-]{1,30})\?([BbQq])\?([^?\s]{1,2000})\?=")
 _ESCAPED = re.compile(
-    r"(?:%[0-9A-Fa-f]{2})+|\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}|\\[nrtbf\"'/\\]"
-    r"|&#\d{1,7};|&#[xX][0-9A-Fa-f]{1,6};|&(?:amp|lt|gt|quot|apos|nbsp);"
+    r"(?:%[0-9A-Fa-f]{2})+|%u[0-9A-Fa-f]{4}|\\u[0-9A-Fa-f]{4}|\\u\{[0-9A-Fa-f]{1,6}\}|\\U[0-9A-Fa-f]{8}|\\x[0-9A-Fa-f]{2}"
+    r"|\\[nrtbf\"'/\\]|&#\d{1,7};|&#[xX][0-9A-Fa-f]{1,6};|&[A-Za-z][A-Za-z0-9]{1,24};"
 )
 _SIMPLE = {"n": "\n", "r": "\r", "t": "\t", "b": " ", "f": " "}
 # Zero-width and direction characters, soft hyphen: invisible, and they cut a number in two.
@@ -38,7 +45,12 @@ _BEYOND_ASCII = re.compile("[^\x00-\x7f]+")
 # Without one of these in it a text has nothing to unescape, or to put apart.
 _LONG_NUMBER = re.compile("[0-9]{13}")
 # One of these matches wherever an ASCII text has a second reading.
-TRIGGERS = (_ESCAPED.pattern, r"\+|_\d|\d_|[A-Za-z]\d{13}|\d{13}[A-Za-z]")
+TRIGGERS = (
+    _ESCAPED.pattern,
+    r"\+|_\d|\d_|[A-Za-z]\d{13}|\d{13}[A-Za-z]",
+    TRIGGER,
+    r"=\?[\w-]{1,30}\?[BbQq]\?",
+)
 # Unicode 16 blocks of scripts written without spaces, and of Hangul, whose particles are glued on.
 _UNSPACED = (
     (0x0E00, 0x0EFF),  # Thai, Lao
@@ -100,6 +112,30 @@ def readings(text: str) -> Iterator[Reading]:
         folded = _fold(decoded)
         if folded.text != decoded.text:
             yield folded
+    for start, end, read in (*runs(text), *_encoded_words(text)):
+        inside = Reading(read, ((start, end),) * len(read), prose=True)
+        yield inside
+        for again in (_decode(inside, first=False), _fold(inside)):
+            if again.text != read:
+                yield again
+        for _, _, deeper in runs(read):
+            yield Reading(deeper, ((start, end),) * len(deeper), prose=True)
+
+
+def _encoded_words(text: str) -> Iterator[tuple[int, int, str]]:
+    """Words of e-mail headers that are not ASCII, =?utf-8?Q?=E0=B8=81?= (RFC 2047)."""
+    for match in _ENCODED_WORD.finditer(text) if "=?" in text else ():
+        charset, form, body = match.groups()
+        try:
+            if form in "Bb":
+                content = base64.b64decode(body + "=" * (-len(body) % 4))
+            else:
+                content = quopri.decodestring(body.replace("_", " ").encode())
+            read = content.decode(charset)
+        except (ValueError, LookupError):
+            continue
+        if read:
+            yield *match.span(), read
 
 
 def without_unspaced(text: str) -> str:
@@ -200,7 +236,9 @@ def _decode(reading: Reading, *, first: bool) -> Reading:
 
 def _unescaped(escape: str) -> Iterator[tuple[str, int, int]]:
     """The characters of one escape (or run of %XX), each with its span in the escape."""
-    if escape[0] == "%":
+    if escape[:2] == "%u":
+        yield chr(int(escape[2:], 16)), 0, len(escape)
+    elif escape[0] == "%":
         octets = bytes.fromhex(escape.replace("%", ""))
         try:
             decoded = octets.decode("utf-8")
@@ -213,9 +251,13 @@ def _unescaped(escape: str) -> Iterator[tuple[str, int, int]]:
             yield char, at, at + size
             at += size
     elif escape[0] == "&":
-        for char in html.unescape(escape)[:1]:
-            yield char, 0, len(escape)
-    elif escape[1] in "ux" and len(escape) > 2:
-        yield chr(int(escape[2:], 16)), 0, len(escape)
+        read = html.unescape(escape)
+        if read == escape:  # no entity of HTML
+            yield from ((char, i, i + 1) for i, char in enumerate(escape))
+        else:
+            yield from ((char, 0, len(escape)) for char in read)
+    elif escape[1] in "uUx" and len(escape) > 2:
+        code = int(escape[2:].strip("{}"), 16)
+        yield chr(code) if code <= 0x10FFFF else "\ufffd", 0, len(escape)
     else:
         yield _SIMPLE.get(escape[1], escape[1]), 0, len(escape)

@@ -18,6 +18,7 @@ from functools import lru_cache
 from typing import Any
 
 from agenttrail import jsontext, shapes
+from agenttrail.masks._encoded import encode, is_described, whole, without_content
 from agenttrail.masks._findings import Finding, render
 from agenttrail.masks._operators import Keep, Operator, Operators
 from agenttrail.masks._reader import Mode, Reader
@@ -33,6 +34,8 @@ _SETTLED = re.compile(
     r"|(?:sha(?:1|256|384|512)|md5)[:=-](?=[0-9]*[a-fA-F])[0-9a-fA-F]{32,128}"
 )
 _REMEMBERED_CHARS = 500
+# Base64 in base64: deeper is no text but content.
+_LAYERS = 3
 _LONE = re.compile("[\ud800-\udfff]")
 _WORD = re.compile(r"[A-Za-zÀ-ɏ]+")
 _ONE_NAME = re.compile(r"[A-ZÀ-Þ][a-zß-ÿ'’-]{2,}")
@@ -115,6 +118,7 @@ class Walk:
         self.by_operator: Counter[str] = Counter()
         self.found: list[Found] = []
         self.path: list[str] = []
+        self._layers = 0
         # Values that were written anew though nothing was found in them.
         self.rewritten = 0
 
@@ -165,9 +169,10 @@ class Walk:
         value = _LONE.sub("\ufffd", value)
         if not value or is_settled(value) or self.is_marker(value) or is_time(value, key):
             return value
-        match = _BASE64.fullmatch(value)
-        if match:
-            return self._base64(value, match.group(1), key)
+        if len(value) >= 16:
+            plain = self._decoded(value, key)
+            if plain is not None:
+                return plain
         if value.lstrip()[:1] in ("{", "[", '"'):
             masked = self._json(value, key)
             if masked is not None:
@@ -184,6 +189,28 @@ class Walk:
         ):
             self._reader.stays(value, before - self._chars_left)
         return masked
+
+    def _decoded(self, value: str, key: str) -> str | None:
+        """A string with content that is no text, or with text in base64, masked; else None."""
+        match = _BASE64.fullmatch(value)
+        if match:
+            return self._base64(value, match.group(1), key)
+        without = without_content(value)
+        if without != value:
+            self.rewritten += 1
+            return without if is_described(without) else self.text(without, key)
+        if is_described(value):
+            return value
+        read = whole(value)
+        if read is None or self._layers >= _LAYERS:
+            return None
+        before = self.counts.total() + self.rewritten
+        self._layers += 1
+        masked = self.text(read, key)
+        self._layers -= 1
+        if self.counts.total() + self.rewritten == before:
+            return None
+        return self.words(encode(masked, value), "plain")
 
     def word(self, value: str) -> str:
         """A string masked that is one word, of which a name may be a part: replaced whole then."""
