@@ -185,6 +185,9 @@ NETWORK = {
     "sources/_otlp_server.py": {"grpc", "ssl"},
     # Answers a health check of the process beside it.
     "cli/hop.py": {"http"},
+    # Send made-up data to where the user says, and look for it where the user says.
+    "canary/send.py": {"http", "socket"},
+    "canary/find.py": {"http", "ssl"},
 }
 
 

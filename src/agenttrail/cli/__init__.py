@@ -27,6 +27,7 @@ VERBS = (
     "slo",
     "setup",
     "doctor",
+    "canary",
     "list",
     "explain",
     "schema",
