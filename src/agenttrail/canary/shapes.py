@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
+from agenttrail import fields as f
 from agenttrail.canary.plant import Canary
 
 _SPACE = uuid.UUID("0199a3f0-0000-7000-8000-00000000ca9a")
@@ -134,8 +135,8 @@ _SCOPE = {"name": "agenttrail.canary"}
 def _attributes(canary: Canary) -> list[dict[str, Any]]:
     given = _line({"note": f"{canary.mark} {canary.text}", "data": canary.data})
     texts = {
-        "session.id": session_of(canary), "gen_ai.operation.name": "execute_tool",
-        "gen_ai.tool.name": "canary", "gen_ai.tool.call.arguments": given,
+        f.CONVERSATION_ID: session_of(canary), f.OPERATION_NAME: "execute_tool",
+        f.TOOL_NAME: "canary", f.TOOL_ARGUMENTS: given,
     }  # fmt: skip
     made: list[dict[str, Any]] = [{"key": k, "value": {"stringValue": v}} for k, v in texts.items()]
     if canary.data is not None:
