@@ -21,7 +21,25 @@ def load(name: str) -> Any:
     """
     import spacy
 
+    _outlive_exit()
     return spacy.load(name)
+
+
+def _outlive_exit() -> None:
+    """Keeps the matrix library under spaCy usable until the process is gone.
+
+    blis frees its memory in an exit handler. A thread that still masks then, because its owner's
+    handler was registered earlier and so runs later (a span processor that is flushed at exit),
+    would crash the process.
+    """
+    import atexit
+    import importlib
+
+    try:
+        finalize = importlib.import_module("blis.cy").finalize
+    except (ImportError, AttributeError):  # another spaCy, another matrix library
+        return
+    atexit.unregister(finalize)
 
 
 if _name := os.environ.get(PRELOAD):
