@@ -298,7 +298,7 @@ APPROVAL_CHANNEL = _field("agenttrail.approval.channel", "keyword", "Escalation 
 APPROVAL_TARGET_MS = _field("agenttrail.approval.target_ms", "long", "Response time that the channel promises.", _OWN, unit="ms", envelope=True)
 APPROVAL_EXPIRES = _field("agenttrail.approval.expires", "date", "Until when the decision holds.", _OWN, shape=DATE, envelope=True)
 APPROVAL_FINDINGS = _field("agenttrail.approval.findings", "keywords", "Marks of reconciliation.", _OWN, shape=one_of("executed_without_approval", "arguments_changed", "decision_reused", "executed_after_deny", "executed_after_expiry", "approved_by_owner", "approver_not_allowed", "decided_after_execution", "target_missed"), envelope=True)
-APPROVAL_SETTLES = _field("agenttrail.approval.settles", "keywords", "On a decision that was logged after the execution: ids of events whose executed_without_approval it explains.", _OWN, shape=MADE_ID, envelope=True)
+APPROVAL_SETTLES = _field("agenttrail.approval.settles", "keywords", "On a request or a decision that was logged after executions that it was made before: their event ids; the findings here replace theirs.", _OWN, shape=MADE_ID, envelope=True)
 CONTROL_ACTION = _field("agenttrail.control.action", "keyword", "An agent was stopped or started.", _OWN, shape=one_of("stop", "start"), envelope=True)
 CONTROL_SCOPE = _field("agenttrail.control.scope", "keyword", "What was stopped or started.", _OWN, shape=one_of("agent", "tool", "server", "all"), envelope=True)
 CONTROL_TARGET = _field("agenttrail.control.target", "keyword", "Name of it.", _OWN, shape=TOKEN)

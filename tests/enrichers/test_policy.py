@@ -13,7 +13,7 @@ from tests.enrichers._made import AGENTS, POLICY, event, payment
 
 @pytest.fixture(scope="module")
 def enrich() -> PolicyEnricher:
-    return PolicyOptions(path=POLICY, registry=AGENTS).build()
+    return PolicyOptions(policy=POLICY, registry=AGENTS).build()
 
 
 def test_a_call_that_needs_an_approval_says_so_with_rule_channel_and_target(
@@ -79,4 +79,4 @@ def test_a_name_that_the_registry_does_not_know_fails_at_start(tmp_path: Path) -
     path = tmp_path / "policy.yaml"
     path.write_text(Path(POLICY).read_text().replace("[pay_claim]", "[pay_clam]"))
     with pytest.raises(ConfigError, match="did you mean 'pay_claim'"):
-        PolicyOptions(path=str(path), registry=AGENTS).build()
+        PolicyOptions(policy=str(path), registry=AGENTS).build()

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from agenttrail import fields as f
-from agenttrail.governance import policy, registry
+from agenttrail.governance import policy as policies
+from agenttrail.governance import registry
 from agenttrail.governance.verdicts import Evaluator, call_of
 from agenttrail.seams import Event
 
@@ -32,14 +33,14 @@ class PolicyOptions:
     """What the policy asks of each tool call: automatic, an approval, or a stop."""
 
     type: ClassVar[str] = "policy"
-    path: Annotated[str, "The policy: policy.yaml."]
+    policy: Annotated[str, "The policy: policy.yaml."]
     registry: Annotated[
         str | None, "The registry that names in the policy are checked against at start."
     ] = None
 
     def build(self) -> PolicyEnricher:
         known = None if self.registry is None else registry.load(self.registry)
-        return PolicyEnricher(Evaluator(policy.load(self.path, known)))
+        return PolicyEnricher(Evaluator(policies.load(self.policy, known)))
 
 
 class PolicyEnricher:

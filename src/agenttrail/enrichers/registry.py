@@ -94,7 +94,7 @@ class RegistryEnricher:
         merged = dict(fields)
         for name in _OURS:
             merged.pop(name, None)
-        agent = self._registry.identify(fields)
+        agent = self._registry.identify(fields) or self._named(fields)
         if agent is None:
             if fields.get(f.EVENT_KIND) == "event" and f.CONTROL_ACTION not in fields:
                 merged[f.REGISTRY_FINDINGS] = ["unregistered_agent"]
@@ -116,6 +116,13 @@ class RegistryEnricher:
         if known.records and self._hasher is not None and (ids := self._records(known, fields, server)):  # fmt: skip
             merged[f.RESOURCE_IDS] = ids
         return Event(merged, event.origins)
+
+    def _named(self, fields: Mapping[str, Any]) -> Agent | None:
+        """Requests and decisions come from approval systems, which name agents by their registry id."""
+        if fields.get(f.APPROVAL_STAGE) not in ("request", "decision"):
+            return None
+        agent = fields.get(f.AGENT_ID)
+        return self._registry.agents.get(agent) if isinstance(agent, str) else None
 
     def save(self) -> None:
         if self._state is not None:

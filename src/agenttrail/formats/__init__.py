@@ -1,6 +1,7 @@
 """Stage 2: meaning. A format makes events of records; the same records give the same events."""
 
 from agenttrail.formats.agenttrail import AgenttrailOptions
+from agenttrail.formats.approvals import ApprovalsOptions
 from agenttrail.formats.auto import AutoOptions
 from agenttrail.formats.claude_code import ClaudeCodeOptions
 from agenttrail.formats.claude_desktop import ClaudeDesktopOptions
@@ -13,6 +14,7 @@ from agenttrail.formats.otel import OtelOptions
 FormatOptions = (
     AutoOptions
     | AgenttrailOptions
+    | ApprovalsOptions
     | ClaudeCodeOptions
     | ClaudeDesktopOptions
     | CodexOptions

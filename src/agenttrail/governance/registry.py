@@ -296,11 +296,14 @@ class Registry:
                 return None
         return "undeclared_tool"
 
+    def owner_names(self, agent: Agent) -> list[str]:
+        """All names by which systems know the agent's business owner."""
+        contact = self.contacts.get(agent.owner)
+        return [agent.owner, *(contact.ids if contact else ())]
+
     def is_owner(self, agent: Agent, who: str) -> bool:
         """Whether `who`, as an approval system names people, is the agent's business owner."""
-        contact = self.contacts.get(agent.owner)
-        names = {agent.owner, *(contact.ids if contact else ())}
-        return who.casefold() in {name.casefold() for name in names}
+        return who.casefold() in {name.casefold() for name in self.owner_names(agent)}
 
 
 def bare_tool(tool: str, server: str | None) -> str:

@@ -1,0 +1,397 @@
+"""Links requests, decisions and executions, and marks what was done without the approval it needed.
+
+Every format that knows of approvals gives events of three stages: a request, a decision, an execution.
+They are linked by the approval's id, the id of the tool call, or by tool and arguments
+(`governance/approvals.py` says how), and get:
+
+- `agenttrail.approval.id` and `.stage`; on an execution the wait and the expiry of its decision too;
+- `agenttrail.approval.arguments.hash` where `key` is set: a keyed hash, because amounts and names are
+  few enough to try them all against a plain one. Without a key none leaves; linking works the same;
+- `agenttrail.approval.findings`. On executions: `executed_without_approval` (needed by policy or
+  budget, and no decision that counts was made before), `executed_after_deny`, `executed_after_expiry`,
+  `arguments_changed`, `decision_reused`, `approved_by_owner`, `approver_not_allowed`. On decisions:
+  `target_missed` (later than the channel promises) and `decided_after_execution`;
+- `agenttrail.approval.settles` on a decision (made before an execution, logged after it) or a request:
+  the events of executions that were judged without it. Its own findings replace theirs; whoever counts
+  leaves the marks of settled events out.
+
+What counts as a decision: Claude Code's and Codex's answers to a permission prompt, refusals in
+session logs, decisions of hooks and settings (`approvals.sources` of the policy says whose count),
+lines of the format `approvals`, and answers to MCP elicitations of `elicitation_servers`. Other
+servers ask people for many things; their elicitations are no approvals. Codex does not log the answer
+to a prompt, but runs nothing before it: a call that ran after its prompt was allowed.
+
+State: with `state`, all of it survives `kill -9`, and events that a killed run gives again get the
+same marks. The file holds times, ids that machines made and keyed hashes; its key is in it (mode 0600).
+
+Limits: Claude Code's session logs do not say that a person allowed a call, only that one refused: its
+OpenTelemetry events do. The same tool with the same arguments, approved once and run twice, is a
+reuse even where two people meant it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar
+
+from agenttrail import fields as f
+from agenttrail.errors import OptionError
+from agenttrail.governance import approvals as book
+from agenttrail.governance import policy, registry
+from agenttrail.governance.hashing import Hasher
+from agenttrail.governance.state import State
+from agenttrail.governance.verdicts import Evaluator, Verdict, call_of
+from agenttrail.keys import KeyOptions, read_keys
+from agenttrail.seams import Event
+
+# Runtimes that wait for the answer to their own prompt before they run a call.
+_WAITING = frozenset({"codex"})
+_ELICITED = {"accept": "allow", "decline": "deny", "cancel": "deny"}
+_ELICITATIONS = 20  # remembered of one connection
+_SCOPES = ("once", "session", "always")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalsOptions:
+    """Requests, decisions and executions linked; what ran without its approval marked."""
+
+    type: ClassVar[str] = "approvals"
+    policy: Annotated[str, "The policy: which calls need an approval, and what makes one count."]
+    registry: Annotated[
+        str | None, "The registry, which says who owns an agent; null: no approval is by an owner."
+    ] = None
+    state: Annotated[
+        str | None,
+        "SQLite file that keeps open approvals over a restart; null keeps them in memory.",
+    ] = None
+    key: Annotated[
+        KeyOptions | None, "Key of the hash of arguments that leaves; null: none leaves."
+    ] = None
+    elicitation_servers: Annotated[
+        tuple[str, ...], "MCP servers whose elicitations ask for the approval of the call itself."
+    ] = ()
+    keep_days: Annotated[float, "How long approvals are remembered, by the log's own time."] = 45.0
+
+    def __post_init__(self) -> None:
+        if self.keep_days <= 0:
+            raise OptionError("keep_days", "must be positive")
+
+    def build(self) -> Approvals:
+        known = None if self.registry is None else registry.load(self.registry)
+        rules = policy.load(self.policy, known)
+        hasher = None
+        if self.key is not None:
+            (key,) = read_keys("key", (self.key,))
+            hasher = Hasher(key.secret)
+        state = State(self.state, book.SCOPE)
+        return Approvals(
+            Evaluator(rules), book.Book(state, rules.approvals, keep_days=self.keep_days),
+            registry=known, hasher=hasher, elicitation_servers=self.elicitation_servers,
+        )  # fmt: skip
+
+
+class Approvals:
+    """See the module."""
+
+    def __init__(
+        self,
+        evaluate: Evaluator,
+        cases: book.Book,
+        *,
+        registry: registry.Registry | None = None,
+        hasher: Hasher | None = None,
+        elicitation_servers: tuple[str, ...] = (),
+    ) -> None:
+        self._evaluate, self._book, self._registry = evaluate, cases, registry
+        self._hasher, self._servers = hasher, frozenset(elicitation_servers)
+        self._terms = evaluate.policy.approvals
+        self._channels = {channel.name: channel for channel in evaluate.policy.channels}
+        self._owners: dict[str, list[str]] = {}
+        self._elicited: dict[tuple[str, str], list[tuple[float, str, str]]] = {}
+
+    def __call__(self, event: Event, /) -> Event:
+        fields = event.fields
+        claimed = f.APPROVAL_FINDINGS in fields or f.APPROVAL_SETTLES in fields
+        stage = self._stage(fields)
+        added: dict[str, Any] = {}
+        if stage == "execution":
+            added = self._execution(fields, event)
+        elif stage == "decision":
+            added = self._decision(fields, event)
+        elif stage == "request":
+            added = self._request(fields)
+        if not added and not claimed:
+            return event
+        merged = {**fields, **{name: value for name, value in added.items() if value is not None}}
+        for name in (f.APPROVAL_FINDINGS, f.APPROVAL_SETTLES):
+            if name in merged and not added.get(name):
+                del merged[name]  # what an event claims of itself does not stand
+        return Event(merged, event.origins)
+
+    def save(self) -> None:
+        self._book.save()
+
+    def close(self) -> None:
+        self._book.close()
+
+    def _stage(self, fields: Mapping[str, Any]) -> str | None:
+        """request, decision, execution, or None for what has nothing to do with approvals."""
+        outcome = fields.get(f.APPROVAL_OUTCOME)
+        if fields.get(f.EVENT_ACTION) == "execute_tool":
+            if outcome in ("deny", "expired"):
+                return "decision"  # refused: it did not run
+            if fields.get(f.MCP_RESULT_TYPE) == "input_required":
+                return None  # it has not run yet: the retry with the answer will
+            return "execution"
+        if fields.get(f.APPROVAL_STAGE) in ("request", "decision"):
+            return str(fields[f.APPROVAL_STAGE])
+        if outcome in ("allow", "deny", "expired"):
+            return "decision"
+        if outcome == "require_approval":
+            return "request"
+        if f.MCP_ELICITATION_ACTION in fields and fields.get(f.MCP_SERVER_NAME) in self._servers:
+            return "decision"
+        return None
+
+    # --- the three stages ------------------------------------------------------------------------
+    def _request(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        names = _names(fields)
+        key, case = self._book.find(names)
+        case.id = case.id or _id(names, key)
+        moment = _seconds(fields)
+        case.asked = moment if case.asked is None else min(case.asked, moment)
+        channel, target = self._channel(fields)
+        case.channel, case.target_ms = channel or case.channel, target or case.target_ms
+        if f.TOOL_ARGUMENTS in fields:
+            case.arguments = self._book.hash("arguments", names.arguments)
+        case.given = _given(fields) or case.given
+        event_id = fields[f.EVENT_ID]
+        if event_id not in case.requests:
+            settles, marks = book.judged_again(case, self._terms)
+            if settles:
+                case.requests[event_id] = [settles, marks]
+        settles, marks = case.requests.get(event_id, ([], []))
+        self._book.keep(key, case, names)
+        return {
+            f.APPROVAL_STAGE: "request",
+            f.APPROVAL_ID: case.id,
+            f.APPROVAL_CHANNEL: case.channel,
+            f.APPROVAL_TARGET_MS: case.target_ms,
+            f.APPROVAL_ARGUMENTS_HASH: self._hash(fields, case),
+            f.APPROVAL_FINDINGS: marks,
+            f.APPROVAL_SETTLES: settles,
+        }
+
+    def _decision(self, fields: Mapping[str, Any], event: Event) -> dict[str, Any]:
+        elicited = fields.get(f.MCP_ELICITATION_ACTION)
+        outcome = fields.get(f.APPROVAL_OUTCOME)
+        if outcome not in ("allow", "deny", "expired"):
+            outcome = _ELICITED.get(str(elicited), "deny")
+        moment = _seconds(fields)
+        if f.APPROVAL_OUTCOME not in fields and fields.get(f.EVENT_ACTION) != "execute_tool":
+            # An elicitation of its own stands for the call that it came in the middle of.
+            self._elicit(fields, event, moment, outcome)
+            return {f.APPROVAL_STAGE: "decision", f.APPROVAL_OUTCOME: outcome, f.APPROVAL_SOURCE: "user"}  # fmt: skip
+        names = _names(fields)
+        key, case = self._book.find(names)
+        case.id = case.id or _id(names, key)
+        event_id = fields[f.EVENT_ID]
+        decision = next((d for d in case.decisions if d.event == event_id), None)
+        channel, target = self._channel(fields)
+        case.channel, case.target_ms = case.channel or channel, case.target_ms or target
+        wait = fields.get(f.APPROVAL_WAIT_MS)
+        if wait is None and case.asked is not None and moment >= case.asked:
+            wait = round((moment - case.asked) * 1000)
+        if decision is None:
+            decision = self._read(fields, event_id, moment, outcome)
+            if wait is not None and case.target_ms is not None and wait > case.target_ms:
+                decision.marks.append("target_missed")
+            case.decisions.append(decision)
+            decision.settles, more = book.judged_again(case, self._terms, decision)
+            decision.marks += more
+        self._book.keep(key, case, names)
+        expires = decision.expires
+        if expires is None and outcome == "allow":
+            expires = moment + self._terms.valid_for_s
+        return {
+            f.APPROVAL_STAGE: "decision",
+            f.APPROVAL_ID: case.id,
+            f.APPROVAL_OUTCOME: outcome,
+            f.APPROVAL_SOURCE: decision.source,
+            f.APPROVAL_CHANNEL: fields.get(f.APPROVAL_CHANNEL) or case.channel,
+            f.APPROVAL_TARGET_MS: case.target_ms,
+            f.APPROVAL_WAIT_MS: wait,
+            f.APPROVAL_EXPIRES: _written(expires),
+            f.APPROVAL_ARGUMENTS_HASH: self._hash(fields, case),
+            f.APPROVAL_FINDINGS: decision.marks,
+            f.APPROVAL_SETTLES: decision.settles,
+        }
+
+    def _execution(self, fields: Mapping[str, Any], event: Event) -> dict[str, Any]:
+        call = call_of(fields)
+        if call is None:
+            return {}
+        verdict = self._evaluate(call)
+        needed = verdict.action != "automatic" or fields.get(f.BUDGET_VERDICT) in ("require_approval", "stop")  # fmt: skip
+        names = _names(fields, by_arguments=needed)
+        key, case = self._book.find(names)
+        event_id, moment = fields[f.EVENT_ID], _seconds(fields)
+        self._own(case, fields, event, moment)
+        if not needed and case.asked is None and not case.decisions:
+            return {}
+        case.id = case.id or _id(names, key)
+        execution = next((e for e in case.executions if e.event == event_id), None)
+        if execution is None:
+            execution = self._made(fields, names, event_id, moment, verdict, needed=needed)
+            execution.marks = self._book.judge(case, execution)
+            case.executions.append(execution)
+        self._book.keep(key, case, names)
+        rests = next((d for d in case.decisions if d.event == execution.by), None)
+        wait = None
+        if rests is not None and case.asked is not None and rests.at >= case.asked:
+            wait = round((rests.at - case.asked) * 1000)
+        return {
+            f.APPROVAL_STAGE: "execution",
+            f.APPROVAL_ID: case.id,
+            f.APPROVAL_CHANNEL: case.channel,
+            f.APPROVAL_WAIT_MS: wait,
+            f.APPROVAL_EXPIRES: None if rests is None else _written(rests.expires),
+            f.APPROVAL_ARGUMENTS_HASH: self._hash(fields, case),
+            f.APPROVAL_FINDINGS: execution.marks,
+        }
+
+    # --- parts -----------------------------------------------------------------------------------
+    def _read(
+        self, fields: Mapping[str, Any], event_id: str, moment: float, outcome: str
+    ) -> book.Decision:
+        approver, scope = fields.get(f.APPROVAL_APPROVER), fields.get(f.APPROVAL_SCOPE)
+        arguments, call = fields.get(f.TOOL_ARGUMENTS), fields.get(f.TOOL_CALL_ID)
+        return book.Decision(event_id, moment, outcome,
+            source=str(fields.get(f.APPROVAL_SOURCE) or "user"),
+            scope=scope if scope in _SCOPES else "once",
+            expires=_seconds(fields, f.APPROVAL_EXPIRES) if f.APPROVAL_EXPIRES in fields else None,
+            arguments=None if arguments is None else self._book.hash("arguments", arguments),
+            given=_given(fields),
+            approver=None if approver is None else book.person(self._book.hash, str(approver)),
+            call=None if call is None else self._book.hash("call", call),
+        )  # fmt: skip
+
+    def _own(self, case: book.Case, fields: Mapping[str, Any], event: Event, moment: float) -> None:
+        """Decisions that an execution brings along: its own, an elicitation's, one that was awaited."""
+        event_id = fields[f.EVENT_ID]
+        if fields.get(f.APPROVAL_OUTCOME) == "allow":
+            self._note(case, self._read(fields, event_id, moment, "allow"))
+        server = fields.get(f.MCP_SERVER_NAME)
+        if server in self._servers:
+            answer = fields.get(f.MCP_ELICITATION_ACTION)
+            if answer is not None:  # MCP 2026-07-28: the retry of a call has the answer
+                self._note(
+                    case, self._read(fields, event_id, moment, _ELICITED.get(str(answer), "deny"))
+                )
+            last = moment + fields.get(f.EVENT_DURATION, 0) / 1e9
+            for at, outcome, other in self._elicited.get((event.origins[0].stream, server), ()):
+                if moment <= at <= last:
+                    # It was asked for and given while the call waited: as if just before it ran.
+                    self._note(case, book.Decision(other, moment, outcome))
+        if case.asked is not None and not case.decisions and fields.get(f.SOURCE_FORMAT) in _WAITING:  # fmt: skip
+            self._note(case, book.Decision(event_id, moment, "allow"))
+
+    @staticmethod
+    def _note(case: book.Case, decision: book.Decision) -> None:
+        if all(known.event != decision.event for known in case.decisions):
+            case.decisions.append(decision)
+
+    def _elicit(self, fields: Mapping[str, Any], event: Event, moment: float, outcome: str) -> None:
+        kept = self._elicited.setdefault((event.origins[0].stream, fields[f.MCP_SERVER_NAME]), [])
+        kept.append((moment, outcome, fields[f.EVENT_ID]))
+        del kept[:-_ELICITATIONS]
+        if len(self._elicited) > 1_000:  # connections that are long over
+            del self._elicited[next(iter(self._elicited))]
+
+    def _made(
+        self, fields: Mapping[str, Any], names: book.Names,
+        event_id: str, moment: float,
+        verdict: Verdict, *, needed: bool,
+    ) -> book.Execution:  # fmt: skip
+        call = fields.get(f.TOOL_CALL_ID)
+        channel = verdict.channel
+        return book.Execution(event_id, moment, self._book.hash("arguments", names.arguments),
+            given=None if self._hasher is None else self._hasher("arguments", names.arguments),
+            call=None if call is None else self._book.hash("call", call),
+            log=str(fields.get(f.SOURCE_FORMAT, "")),
+            needed=needed,
+            owners=self._owners_of(fields),
+            approvers=[]
+            if channel is None
+            else [book.person(self._book.hash, who) for who in channel.approvers],
+        )  # fmt: skip
+
+    def _owners_of(self, fields: Mapping[str, Any]) -> list[str]:
+        agent = fields.get(f.REGISTRY_AGENT_ID)
+        if self._registry is None or agent not in self._registry.agents:
+            return []
+        if agent not in self._owners:
+            names = self._registry.owner_names(self._registry.agents[agent])
+            self._owners[agent] = [book.person(self._book.hash, name) for name in names]
+        return self._owners[agent]
+
+    def _channel(self, fields: Mapping[str, Any]) -> tuple[str | None, int | None]:
+        """Where an approval is asked for, and how soon there has to be an answer."""
+        name = fields.get(f.APPROVAL_CHANNEL)
+        channel = self._channels.get(name) if isinstance(name, str) else None
+        if channel is None and f.TOOL_ARGUMENTS in fields:
+            call = call_of(fields)
+            channel = None if call is None else self._evaluate(call).channel
+        if channel is None:
+            return name, None
+        return name or channel.name, round(channel.respond_within_s * 1000)
+
+    def _hash(self, fields: Mapping[str, Any], case: book.Case) -> str | None:
+        """The hash of the arguments that leaves: ours, or the approval system's with the same key."""
+        if self._hasher is None:
+            return None
+        if f.TOOL_ARGUMENTS in fields:
+            return self._hasher("arguments", fields[f.TOOL_ARGUMENTS])
+        return _given(fields) or case.given
+
+
+def _names(fields: Mapping[str, Any], *, by_arguments: bool = True) -> book.Names:
+    call = call_of(fields)
+    arguments = fields.get(f.TOOL_ARGUMENTS)
+    linked = by_arguments and call is not None and (arguments is not None)
+    return book.Names(
+        approval=_text(fields.get(f.APPROVAL_ID)), call=_text(fields.get(f.TOOL_CALL_ID)),
+        tool=call.tool if call is not None and linked else None, arguments=arguments,
+    )  # fmt: skip
+
+
+def _id(names: book.Names, key: str) -> str | None:
+    """What links a case's events: the approval system's id, the call's, or a hash of its own."""
+    return book.shown(names.approval) or book.shown(names.call) or key[1:] or None
+
+
+def _given(fields: Mapping[str, Any]) -> str | None:
+    return _text(fields.get(f.APPROVAL_ARGUMENTS_HASH))
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _seconds(fields: Mapping[str, Any], name: str = f.TIMESTAMP) -> float:
+    try:
+        return datetime.fromisoformat(str(fields[name])).timestamp()
+    except (ValueError, KeyError, OverflowError):
+        return 0.0
+
+
+def _written(seconds: float | None) -> str | None:
+    if seconds is None:
+        return None
+    try:
+        moment = datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
