@@ -502,7 +502,12 @@ def test_a_record_says_everything_that_its_format_needs(source: Any) -> None:
             "timeUnixNano": "1544712660300000000",
             "severityNumber": 9,
             "body": "mail ann@example.com",
-            "attributes": {"n": 7, "to": ["a"], "who": {"x": True}, "raw": "AAE="},
+            "attributes": {
+                "n": 7,
+                "to": ["a"],
+                "who": {"x": True},
+                "raw": "data:application/octet-stream;base64,AAE=",
+            },
             "traceId": TRACE_ID,
             "spanId": SPAN_ID,
             "eventName": "told",

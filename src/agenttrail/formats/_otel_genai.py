@@ -67,6 +67,8 @@ def span(signal: Signal, memory: Memory) -> Made:
         _mcp(signal, made, method, operation, memory)
     elif operation is None and "traceloop.span.kind" in signal.attributes:
         _traceloop(signal, made, memory)
+    elif signal.name.endswith(".mcp") and signal.scope.startswith(_OPENLLMETRY_MCP):
+        _traceloop_mcp(signal, made)
     else:
         _operation(signal, made, operation or _operation_of(signal), memory)
     fill(signal, made)
@@ -125,7 +127,9 @@ def _operation_of(signal: Signal) -> str:
 
 def _operation(signal: Signal, made: Made, operation: str, memory: Memory) -> None:
     made.fields[f.EVENT_ACTION] = operation
-    if operation != "span":
+    if operation == "span":
+        made.fields[f.MESSAGE] = m.string(signal.name)
+    else:
         made.fields[f.OPERATION_NAME] = operation
         signal.attributes.pop(f.OPERATION_NAME, None)
     if operation == TOOL:
@@ -293,6 +297,7 @@ def _call_of(signal: Signal) -> str | None:
 
 # --- OpenLLMetry ---------------------------------------------------------------------------------
 
+_OPENLLMETRY_MCP = "opentelemetry.instrumentation.mcp"
 _TRACELOOP = {"tool": TOOL, "agent": "invoke_agent", "workflow": "invoke_workflow"}
 
 
@@ -324,3 +329,17 @@ def _traceloop(signal: Signal, made: Made, memory: Memory) -> None:
     if has_spending_child(signal, memory):
         made.fields[f.USAGE_ROLLUP] = True
         spending_child(signal, memory)
+
+
+def _traceloop_mcp(signal: Signal, made: Made) -> None:
+    """`tools/list.mcp`: a request that is no tool call, with its parameters and result as JSON."""
+    method = signal.name.removesuffix(".mcp")
+    given = m.mapping(m.unpacked(signal.take("traceloop.entity.input")))
+    got = m.unpacked(signal.take("traceloop.entity.output"))
+    made.fields |= {
+        f.EVENT_ACTION: method,
+        f.MCP_METHOD: method,
+        f.MCP_DIRECTION: "c2s",
+        f.MCP_PARAMS: m.wrapped(blobless(given.get("params"))),
+        f.MCP_RESULT: m.wrapped(blobless(got)),
+    }

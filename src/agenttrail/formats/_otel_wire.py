@@ -177,7 +177,7 @@ def _log(item: dict[str, Any], attributes: Any) -> Signal:
         span_id=_hex(item.get("spanId"), 16),
         start=_nanoseconds(item.get("timeUnixNano")),
         observed=_nanoseconds(item.get("observedTimeUnixNano")),
-        body=_value(body) if attributes is _attributes else body,
+        body=_value(body) if attributes is _attributes else _data_uri.without_content(body),
         severity=_text(item.get("severityText")),
         severity_number=number if isinstance(number, int) and not isinstance(number, bool) else 0,
     )
@@ -193,7 +193,9 @@ def _attributes(pairs: Any) -> dict[str, Any]:
 
 
 def _plain(attributes: Any) -> dict[str, Any]:
-    return dict(attributes) if isinstance(attributes, dict) else {}
+    """A plain object, with what bytes it holds described as an export's are."""
+    found: dict[str, Any] = _data_uri.without_content(_object(attributes))
+    return found
 
 
 def _value(value: Any, depth: int = 0) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,8 @@ from agenttrail import jsontext
 from agenttrail.seams import Export
 from agenttrail.sources._otlp_intake import each_scope
 
+# As OTLP/JSON spells them.
+_NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 _IDS = frozenset({"trace_id", "span_id", "parent_span_id"})
 
 
@@ -57,15 +60,19 @@ def attributes(pairs: Any) -> dict[str, Any]:
 
 
 def any_value(value: Any) -> Any:
-    """An AnyValue as JSON; bytes are base64, what has no value is null."""
+    """An AnyValue as JSON; bytes are a `data:` URI, what has no value is null."""
     match value.WhichOneof("value"):
         case "array_value":
             return [any_value(item) for item in value.array_value.values]
         case "kvlist_value":
             return attributes(value.kvlist_value.values)
         case "bytes_value":
-            return base64.b64encode(value.bytes_value).decode()
+            # A URI, so that the format sees what it is and puts its size and hash in its place.
+            encoded = base64.b64encode(value.bytes_value).decode()
+            return f"data:application/octet-stream;base64,{encoded}"
         case None | "string_value_strindex":
             return None
+        case "double_value" if not math.isfinite(value.double_value):
+            return _NOT_FINITE[str(value.double_value)]
         case name:
             return getattr(value, name)
