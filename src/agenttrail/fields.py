@@ -300,7 +300,7 @@ APPROVAL_EXPIRES = _field("agenttrail.approval.expires", "date", "Until when the
 APPROVAL_FINDINGS = _field("agenttrail.approval.findings", "keywords", "Marks of reconciliation.", _OWN, shape=one_of("executed_without_approval", "arguments_changed", "decision_reused", "executed_after_deny", "executed_after_expiry", "approved_by_owner", "approver_not_allowed", "decided_after_execution", "target_missed"), envelope=True)
 APPROVAL_SETTLES = _field("agenttrail.approval.settles", "keywords", "On a request or a decision that was logged after executions that it was made before: their event ids; the findings here replace theirs.", _OWN, shape=MADE_ID, envelope=True)
 CONTROL_ACTION = _field("agenttrail.control.action", "keyword", "An agent was stopped or started.", _OWN, shape=one_of("stop", "start"), envelope=True)
-CONTROL_SCOPE = _field("agenttrail.control.scope", "keyword", "What was stopped or started.", _OWN, shape=one_of("agent", "tool", "server", "all"), envelope=True)
+CONTROL_SCOPE = _field("agenttrail.control.scope", "keyword", "What was stopped or started, or for whose stop a call was refused.", _OWN, shape=one_of("agent", "tool", "server", "all", "department", "user", "task"), envelope=True)
 CONTROL_TARGET = _field("agenttrail.control.target", "keyword", "Name of it.", _OWN, shape=TOKEN)
 ANOMALY_NAME = _field("agenttrail.anomaly.name", "keyword", "Anomaly found by agenttrail itself, as its runbook is called.", _OWN, ocsf="finding_info.title", shape=Shape(name="slug", pattern=re.compile(r"[a-z]{2,20}(?:-[a-z]{1,20}){1,6}")), envelope=True)
 ANOMALY_SEVERITY = _field("agenttrail.anomaly.severity", "keyword", "critical, high, medium, low.", _OWN, ocsf="severity", shape=one_of("critical", "high", "medium", "low"), envelope=True)

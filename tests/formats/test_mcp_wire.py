@@ -587,3 +587,30 @@ def test_two_http_sessions_with_equal_ids_are_told_apart() -> None:
         (None, "C"),
     ]
     assert all(e[f.TOOL_RESULT]["content"] == [e[f.TOOL_NAME]] for e in events[:2])
+
+
+def test_what_a_gate_refused_is_denied_by_name() -> None:
+    """Only words of ours are taken over; the agent that tap was told stands on every line."""
+    said = {
+        "refused": True, "verdict": "require_approval", "basis": "threshold", "rules": ["over 100"],
+        "approval": "apr-1", "channel": "desk", "version": "7", "scope": "agent", "target": "a",
+        "unheard": {"of": "x"}, "findings": "no list",
+    }  # fmt: skip
+    error = {"error": {"code": -32010, "message": "Refused"}}
+    (event,) = events_of(
+        line("c2s", request(1), agent="expense", gate=said),
+        line("s2c", {"jsonrpc": "2.0", "id": 1, **error}, agent="expense"),
+    )
+    assert event[f.EVENT_TYPE] == ["access", "denied", "end"]
+    found = {name: value for name, value in event.items() if ".approval." in name or ".policy." in name or ".control." in name}  # fmt: skip
+    assert found == {
+        f.POLICY_VERDICT: "require_approval", f.POLICY_BASIS: "threshold", f.POLICY_RULES: ["over 100"],
+        f.POLICY_VERSION: "7", f.APPROVAL_ID: "apr-1", f.APPROVAL_CHANNEL: "desk",
+        f.APPROVAL_OUTCOME: "require_approval", f.APPROVAL_SOURCE: "policy", f.APPROVAL_STAGE: "request",
+        f.CONTROL_SCOPE: "agent", f.CONTROL_TARGET: "a",
+    }  # fmt: skip
+    assert (event[f.AGENT_NAME], event[f.ERROR_TYPE]) == ("expense", "-32010")
+    for broken in (5, [], {"verdict": 5, "rules": [5]}, {}):
+        (event,) = events_of(line("c2s", request(1), gate=broken))
+        assert "denied" not in event[f.EVENT_TYPE]
+        assert f.POLICY_VERDICT not in event

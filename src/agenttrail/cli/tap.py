@@ -1,5 +1,10 @@
 """`agenttrail tap`: stands between an MCP client and a stdio server and records what they say.
 
+With `--enforce` it also refuses calls: of what the kill switch stops, and those that the policy wants an
+approval for that they do not have. A refused call never reaches the server and is an audit event; see
+`sources._tap_gate` for what exactly is judged. Where no verdict can be had calls are refused, unless
+`--on-error allow` says otherwise; which it is stands on stderr at the start.
+
 Three processes: the server; this one, which only passes bytes on and records copies; and, where a
 pipeline was asked for, a third that masks and delivers, so that no model ever holds up a message.
 
@@ -21,6 +26,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from agenttrail.cli._enforce import add_gate, line_gate
 from agenttrail.errors import AgenttrailError, UsageError
 
 if TYPE_CHECKING:
@@ -49,7 +55,8 @@ def add(subparsers: Any) -> None:
         description=_HELP,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        usage="agenttrail tap [--raw FILE] [--server NAME] [-c FILE | --output FILE] [-v] -- COMMAND...",
+        usage="agenttrail tap [--raw FILE] [--server NAME] [-c FILE | --output FILE] [-v]"
+        " [--enforce --policy FILE --kill-switch FILE …] -- COMMAND...",
     )
     parser.add_argument(
         "--raw", metavar="FILE", help="append the UNMASKED traffic as mcp_wire lines"
@@ -59,6 +66,10 @@ def add(subparsers: Any) -> None:
     where.add_argument("-c", "--config", metavar="FILE", help="pipeline to run the traffic through")
     where.add_argument("--output", metavar="FILE", help="write masked events as JSON Lines")
     parser.add_argument("-v", "--verbose", action="store_true", help="print counts at the end")
+    parser.add_argument("--agent", metavar="ID", help="who calls, by its id in the registry; with --enforce better than what a client says of itself")  # fmt: skip
+    parser.add_argument("--enforce", action="store_true", help="refuse calls that are stopped, or that lack an approval; needs -c or --output")  # fmt: skip
+    parser.add_argument("--on-error", choices=("deny", "allow"), default="deny", help="what happens to a call where no verdict can be had (default: deny)")  # fmt: skip
+    add_gate(parser)
     parser.add_argument(
         "command",
         nargs=argparse.REMAINDER,
@@ -82,6 +93,11 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("no command to run", hint="agenttrail tap --raw wire.jsonl -- COMMAND...")
     if not (args.raw or args.config or args.output):
         raise UsageError("nowhere to record to", hint="add --raw FILE, --output FILE or -c FILE")
+    given = [n for n in ("policy", "registry", "kill_switch", "approvals", "key_file", "runbook") if getattr(args, n)]  # fmt: skip
+    if given and not args.enforce:
+        raise UsageError(f"--{given[0].replace('_', '-')} has no effect without --enforce")
+    if args.enforce and not (args.config or args.output):
+        raise UsageError("every refusal is an audit event: --enforce needs a place for it", hint="add --output FILE or -c FILE")  # fmt: skip
     if args.output == "-":
         raise UsageError("--output: stdout belongs to the protocol", hint="name a file")
     if args.config:
@@ -114,12 +130,17 @@ class _Tap:
     def run(self) -> int:
         from agenttrail.sources.tap import Relay, open_private
 
+        gate = None
+        if self.args.enforce:
+            gate = line_gate(self.args, self.server, say)
+            denied = self.args.on_error == "deny"
+            say(f"enforcing; where no verdict can be had calls are {'refused' if denied else 'let pass'} (--on-error {self.args.on_error})")  # fmt: skip
         # The order matters. A fork must come before any thread; the server must inherit neither
         # blocked signals nor the pipeline's pipe; and threads must inherit the blocked signals,
         # so that the thread of `_forward` alone takes them.
         pipeline = self._fork_pipeline() if self.args.config or self.args.output else None
         try:
-            relay = Relay(self.command)
+            relay = Relay(self.command, gate=gate)
         except OSError as error:
             if pipeline:
                 os.close(pipeline[1])
@@ -139,12 +160,14 @@ class _Tap:
             self.recorders["pipeline"] = self._recorder(lambda: to_pipeline, exact=False)
         recorders = tuple(self.recorders.values())
 
-        def see(direction: Direction, chunk: bytes) -> None:
+        def see(direction: Direction, chunk: bytes, note: dict[str, Any] | None = None, /) -> None:
             for recorder in recorders:
-                recorder.put(direction, chunk)
+                recorder.put(direction, chunk, note)
 
         threading.Thread(target=self._forward, args=(relay.child, signals), daemon=True).start()
         self.exit_code = relay.run(see)
+        if gate is not None and (self.args.verbose or gate.refused):
+            say(f"{gate.calls} calls judged, {gate.refused} lines refused")
         self._close(pipeline)
         return self.exit_code
 
@@ -155,6 +178,7 @@ class _Tap:
             open_output,
             server=self.server,
             connection=self.connection,
+            agent=self.args.agent,
             report=say,
             exact=exact,
         )

@@ -444,6 +444,8 @@ class Dialog:
     ) -> Event:
         fields[f.TIMESTAMP] = carrier.time
         fields[f.SOURCE_TIME] = carrier.time_source
+        if carrier.fields.get(f.APPROVAL_OUTCOME) is not None:  # a gate refused it
+            type = (type[0], "denied", *type[1:])  # noqa: A001  the name of ECS, as the argument
         if carrier.server is not None:
             fields[f.MCP_SERVER_NAME] = carrier.server
         if carrier.extra:

@@ -6,7 +6,9 @@
 nanoseconds since 1970) and `server` may be missing; `conn` tells connections to one server apart and
 `session` is the MCP session. A Streamable HTTP capture adds `i` (number of the exchange), `http`
 (method), `uri`, `status`, `sse`, `headers`, and `closed: true` where an event stream ended; its
-`raw` may be a whole SSE body. This is what `agenttrail tap --raw` writes.
+`raw` may be a whole SSE body. `agent` names who calls. `gate` stands on a request that `agenttrail tap
+--enforce` refused: verdict, basis, names of rules, id of the approval that it lacks; its event is
+denied. This is what `agenttrail tap --raw` writes.
 
 It promises: one request with its response is one event; a notification, an unanswered request, a
 response that nobody asked for, a stderr line and a text that is no JSON are one event each; members
@@ -43,7 +45,20 @@ from agenttrail.seams import Drop, Event, Record
 _DIRECTIONS = ("c2s", "s2c", "stderr")
 _HTTP = ("i", "http", "status", "sse", "uri", "headers", "closed")
 _KNOWN = frozenset(
-    {"ts", "server", "dir", "raw", "msg", "conn", "connection", "session", "session_id", *_HTTP}
+    {
+        "ts",
+        "server",
+        "dir",
+        "raw",
+        "msg",
+        "conn",
+        "connection",
+        "session",
+        "session_id",
+        "agent",
+        "gate",
+        *_HTTP,
+    }
 )
 _EXCHANGES = 10_000
 _ENCODED = re.compile(r"=\?base64\?([A-Za-z0-9+/_=-]*)\?=")  # MCP 2026-07-28, Transports
@@ -155,6 +170,8 @@ def _carrier(record: Record, line: Mapping[str, Any], stream: _Stream, *, cut: b
         session = session or _take(headers, "mcp-session-id")
         fields[f.MCP_PROTOCOL_VERSION] = _find(headers, "mcp-protocol-version")
     named = _word(line.get("conn")) or _word(line.get("connection"))
+    fields[f.AGENT_NAME] = _word(line.get("agent"))
+    fields |= _gate(line.get("gate"))
     return Carrier(
         records=(record,),
         time=time or stream.time or record.time,
@@ -169,6 +186,33 @@ def _carrier(record: Record, line: Mapping[str, Any], stream: _Stream, *, cut: b
         extra={key: value for key, value in line.items() if key not in _KNOWN},
         cut=cut,
     )
+
+
+def _gate(value: Any) -> dict[str, Any]:
+    """What a gate said of a request; only words of ours are taken over."""
+    if not isinstance(value, dict):
+        return {}
+    names = {
+        "verdict": f.POLICY_VERDICT, "basis": f.POLICY_BASIS, "version": f.POLICY_VERSION,
+        "approval": f.APPROVAL_ID, "channel": f.APPROVAL_CHANNEL, "scope": f.CONTROL_SCOPE,
+        "target": f.CONTROL_TARGET,
+    }  # fmt: skip
+    found: dict[str, Any] = {
+        to: value[name] for name, to in names.items() if isinstance(value.get(name), str)
+    }
+    for name, to in (("rules", f.POLICY_RULES), ("findings", f.POLICY_FINDINGS)):
+        items = value.get(name)
+        if isinstance(items, list) and items and all(isinstance(item, str) for item in items):
+            found[to] = items
+    if value.get("unjudged") is True:
+        found[f.EVENT_REASON] = "no verdict could be had; let pass, as configured"
+    elif value.get("refused") is True:
+        asks = found.get(f.POLICY_VERDICT) == "require_approval"
+        found[f.APPROVAL_OUTCOME] = "require_approval" if asks else "deny"
+        found[f.APPROVAL_SOURCE] = "policy"
+        if asks:
+            found[f.APPROVAL_STAGE] = "request"
+    return found
 
 
 def _word(value: Any) -> str | None:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 Direction = Literal["c2s", "s2c", "stderr"]
 DIRECTIONS: tuple[Direction, ...] = ("c2s", "s2c", "stderr")
@@ -51,6 +51,7 @@ class Recorder:
         open_output: gives the file descriptor to write to, which the recorder closes; called in
             its thread, at once, and where it failed again on every batch.
         server: the name that goes into each line.
+        agent: the name of who calls, if it is known.
         connection: what tells this run from others of the same server in one file.
         exact: keeps bytes that are no UTF-8, as the lone surrogates of PEP 383; else U+FFFD.
         report: takes one sentence for a human, without content; called from any thread.
@@ -62,6 +63,7 @@ class Recorder:
         *,
         server: str,
         connection: str,
+        agent: str | None = None,
         report: Callable[[str], None],
         exact: bool = True,
         queue_bytes: int = QUEUE_BYTES,
@@ -71,13 +73,15 @@ class Recorder:
         self.counts = Counts()
         self._open_output = open_output
         self._names = f'"server":{_json(server)},"conn":{_json(connection)},'
+        if agent is not None:
+            self._names += f'"agent":{_json(agent)},'
         self._at = (0, "")  # the last chunk's time, and its text
         self._report = report
         self._exact = exact
         self._queue_bytes = queue_bytes
         self._line_bytes = line_bytes
         self._gather_s = gather_s
-        self._queue: queue.SimpleQueue[tuple[Direction, int, bytes, Gap] | None] = (
+        self._queue: queue.SimpleQueue[tuple[Direction, int, bytes, Gap, str] | None] = (
             queue.SimpleQueue()
         )
         self._lock = threading.Lock()
@@ -91,8 +95,8 @@ class Recorder:
         self._thread = threading.Thread(target=self._run, name="tap-recorder", daemon=True)
         self._thread.start()
 
-    def put(self, direction: Direction, chunk: bytes) -> None:
-        """Takes a copy of bytes just read, before they are passed on.
+    def put(self, direction: Direction, chunk: bytes, note: dict[str, Any] | None = None) -> None:
+        """Takes a copy of bytes just read, before they are passed on; `note` is what the gate says of one line.
 
         Before, because the answer to a request must not be queued ahead of the request. An empty
         chunk is the end of that direction: its last line needs no line break.
@@ -106,7 +110,8 @@ class Recorder:
             else:
                 first = False
                 self._pending += len(chunk) + _CHUNK_COST
-                self._queue.put((direction, time.time_ns(), chunk, self._gap[direction]))
+                said = f',"gate":{_json_ascii(note)}' if note is not None else ""
+                self._queue.put((direction, time.time_ns(), chunk, self._gap[direction], said))
                 self._gap[direction] = ""
         if first:
             self._report("recording is too slow for the traffic: lines are being lost")
@@ -148,7 +153,9 @@ class Recorder:
         if self._fd is not None:
             os.close(self._fd)
 
-    def _frame(self, direction: Direction, at_ns: int, chunk: bytes, gap: Gap) -> list[bytes]:
+    def _frame(
+        self, direction: Direction, at_ns: int, chunk: bytes, gap: Gap, note: str = ""
+    ) -> list[bytes]:
         """The encoded lines that end in this chunk; an empty chunk ends the last one."""
         line = self._lines[direction]
         made: list[bytes] = []
@@ -163,7 +170,7 @@ class Recorder:
                     self.counts.lost += 1
             else:
                 line.add(chunk[start:end], self._line_bytes)
-                made.append(self._encode(direction, at_ns, line))
+                made.append(self._encode(direction, at_ns, line, note))
                 line.clear()
             start = end + 1
         if start < len(chunk):
@@ -181,7 +188,7 @@ class Recorder:
             self._pending -= len(chunk) + _CHUNK_COST
         return made
 
-    def _encode(self, direction: Direction, at_ns: int, line: _Line) -> bytes:
+    def _encode(self, direction: Direction, at_ns: int, line: _Line, note: str = "") -> bytes:
         data = b"".join(line.parts)
         try:
             raw = _json(data.decode("utf-8"))
@@ -194,7 +201,7 @@ class Recorder:
             self.counts.cut += 1
         if at_ns != self._at[0]:
             self._at = at_ns, timestamp(at_ns)
-        text = f'{{"ts":"{self._at[1]}",{self._names}"dir":"{direction}","raw":{raw}{cut}}}\n'
+        text = f'{{"ts":"{self._at[1]}",{self._names}"dir":"{direction}","raw":{raw}{cut}{note}}}\n'
         return text.encode("utf-8")
 
     def _write(self, batch: list[bytes]) -> None:

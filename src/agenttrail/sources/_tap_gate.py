@@ -1,0 +1,232 @@
+r"""Looks at each line that an MCP client sends before the server sees it, and answers what is refused itself.
+
+What is refused is never passed on. The client gets a JSON-RPC error of code -32010: MCP 2026-07-28
+leaves -32000 to -32019 to implementations (of these the Python SDK uses -32000 and -32001), and
+2025-11-25 the whole server-error range. It is an error of the protocol and not a result with
+`isError`: those carry "feedback that language models can use to self-correct and retry with adjusted
+parameters" (MCP 2025-11-25, Tools, Error Handling), and a call that policy refuses must not be tried
+again with other parameters. `data.agenttrail` has the verdict, the rules' names and the runbook.
+
+What is judged: every `tools/call`, of both eras, in batches (2025-03-26) and as a notification too.
+While an agent, a server or everything is stopped every request is refused but those that only tell
+what there is, so that a client stays connected.
+
+A line that this side and the server could understand differently is not passed on as it is: what is no
+JSON, and an object in which a key stands twice, is refused where it could be a call; a line with a
+character at which some servers break lines (a carriage return, U+2028 and the like) is passed on
+written anew. All else passes byte by byte.
+
+Limits: a line longer than `LINE_BYTES` is refused. Two lines are judged one after the other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+CODE = -32010
+_PARSE_ERROR, _INVALID = -32700, -32600  # JSON-RPC 2.0
+LINE_BYTES = 64 * 1024 * 1024
+# They tell what there is, end something, or keep the connection.
+_HARMLESS = frozenset(
+    ("initialize", "ping", "server/discover", "tools/list", "resources/list", "resources/templates/list",
+     "prompts/list", "tasks/list", "tasks/get", "tasks/cancel", "logging/setLevel", "resources/unsubscribe")
+)  # fmt: skip
+# Where readers of lines other than ours end one: carriage return, NEL, line and paragraph separator.
+_BREAKS = (b"\r", b"\xc2\x85", b"\xe2\x80\xa8", b"\xe2\x80\xa9", b"\x0b", b"\x0c", b"\x1c", b"\x1d", b"\x1e")  # fmt: skip
+# A method may hide behind escapes (\u0074ools\/call) or in another encoding (UTF-16 has zeros).
+_ESCAPES = (b"\\u00", b"\\/", b"\\x", b"\x00")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What whoever is refused is told, and what the recording says of it. No content of the call.
+
+    With `passes` it is none: the call goes on, and the recording says that it was not judged.
+    """
+
+    message: str
+    data: dict[str, Any]
+    passes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One line, judged: what the server gets, what the client gets, and a note for the recording."""
+
+    forward: bytes
+    reply: bytes = b""
+    note: dict[str, Any] | None = None
+    refused: bool = False
+
+
+# Tool, arguments and `_meta` of a call; None lets it pass.
+Decide = Callable[[str, Any, dict[str, Any]], Refusal | None]
+# A method that is no tool call; None lets it pass.
+Stopped = Callable[[], Refusal | None]
+
+
+class Gate:
+    """Judges lines.
+
+    Args:
+        decide: asked for each tool call.
+        stopped: asked for every request that does more than tell what there is.
+        learn: is shown the parameters of `initialize`, and each request's `_meta`.
+        on_unreadable: the refusal of a call that cannot be judged, or None to let it pass.
+    """
+
+    def __init__(
+        self,
+        decide: Decide,
+        stopped: Stopped,
+        *,
+        learn: Callable[[dict[str, Any]], None] = lambda _: None,
+        on_unreadable: Callable[[], Refusal | None] = lambda: Refusal(
+            "Refused: the call cannot be judged", {}
+        ),
+    ) -> None:
+        self._decide, self._stopped, self._learn = decide, stopped, learn
+        self._unreadable = on_unreadable
+        self.calls = self.refused = 0
+
+    def judge(self, line: bytes) -> Judged:
+        """One line without its line break."""
+        broken = _has_break(line)
+        # Most lines cannot be a call, whatever reads them.
+        plain = b"tools/call" not in line and not any(escape in line for escape in _ESCAPES)
+        wide = self._stopped()
+        if plain and not broken and wide is None and not _introduces(line):
+            return Judged(line)
+        if not line.strip():
+            return Judged(line)
+        try:
+            value = _loads(line)
+        except _TwiceError as error:
+            return self._cannot_tell(line, error.value, _INVALID)
+        except (ValueError, RecursionError):
+            return self._cannot_tell(line, None, _PARSE_ERROR)
+        if isinstance(value, list):
+            return self._batch(line, value, wide, broken=broken)
+        refusal = self._one(value, wide)
+        if refusal is None or refusal.passes:
+            return Judged(_rewritten(value) if broken else line, note=_note(refusal))
+        self.refused += 1
+        return Judged(b"", _reply(value, refusal), refusal.data, refused=True)
+
+    def too_long(self, line: bytes) -> Judged:
+        """The beginning of a line beyond `LINE_BYTES`: what it is cannot be told."""
+        return self._cannot_tell(line, None, _INVALID)
+
+    def _one(self, value: Any, wide: Refusal | None) -> Refusal | None:
+        if not isinstance(value, dict) or not isinstance(value.get("method"), str):
+            # A response, or what no server takes for a call.
+            return None if isinstance(value, dict) and "method" not in value else self._unreadable()
+        method, params = value["method"], value.get("params")
+        if isinstance(params, dict):
+            self._learn(params)
+        if method == "tools/call":
+            self.calls += 1
+            tool = params.get("name") if isinstance(params, dict) else None
+            arguments = params.get("arguments", {}) if isinstance(params, dict) else None
+            if not isinstance(tool, str) or not isinstance(arguments, dict):
+                return self._unreadable()
+            meta = params.get("_meta") if isinstance(params, dict) else None
+            return self._decide(tool, arguments, meta if isinstance(meta, dict) else {})
+        if wide is None or method in _HARMLESS or method.startswith("notifications/"):
+            return None
+        return wide
+
+    def _batch(
+        self, line: bytes, members: list[Any], wide: Refusal | None, *, broken: bool
+    ) -> Judged:
+        """All of a batch or nothing: who sent it gets an answer to each of its requests."""
+        refusals = [self._one(member, wide) for member in members]
+        first = next((r for r in refusals if r is not None and not r.passes), None)
+        if first is None:
+            passed = next((r for r in refusals if r is not None), None)
+            return Judged(_rewritten(members) if broken else line, note=_note(passed))
+        self.refused += 1
+        beside = Refusal("Refused: another call of its batch is", {**first.data, "batch": True})
+        replies = [
+            _error(member, beside if refusal is None or refusal.passes else refusal)
+            for member, refusal in zip(members, refusals, strict=True)
+            if isinstance(member, dict) and member.get("id") is not None and "method" in member
+        ]
+        reply = json.dumps(replies).encode() + b"\n" if replies else b""
+        return Judged(b"", reply, first.data, refused=True)
+
+    def _cannot_tell(self, line: bytes, value: Any, code: int) -> Judged:
+        refusal = self._unreadable()
+        if refusal is None or refusal.passes:
+            return Judged(line, note=_note(refusal))
+        self.refused += 1
+        number = value.get("id") if isinstance(value, dict) else None
+        number = number if isinstance(number, (str, int)) else None
+        error = {"code": code, "message": refusal.message, "data": {"agenttrail": refusal.data}}
+        reply = json.dumps({"jsonrpc": "2.0", "id": number, "error": error}).encode() + b"\n"
+        return Judged(b"", reply, refusal.data, refused=True)
+
+
+class _TwiceError(ValueError):
+    """An object has a key twice; `value` is what the last of them would say."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__()
+        self.value = value
+
+
+def _loads(line: bytes) -> Any:
+    """The value of a line that every reader understands alike.
+
+    Raises:
+        ValueError: it is no JSON, or a key stands twice in an object of it.
+    """
+    twice = False
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal twice
+        made = dict(items)
+        twice = twice or len(made) < len(items)
+        return made
+
+    value = json.loads(line.decode("utf-8"), object_pairs_hook=pairs, parse_constant=_no_number)
+    if twice:
+        raise _TwiceError(value)
+    return value
+
+
+def _no_number(_: str) -> Any:
+    raise ValueError
+
+
+def _note(refusal: Refusal | None) -> dict[str, Any] | None:
+    return None if refusal is None else refusal.data
+
+
+def _introduces(line: bytes) -> bool:
+    """Whether a client may say who it is: `initialize`, and `_meta` of 2026-07-28."""
+    return b"clientInfo" in line
+
+
+def _has_break(line: bytes) -> bool:
+    inner = line[:-1] if line.endswith(b"\r") else line
+    return any(mark in inner for mark in _BREAKS)
+
+
+def _rewritten(value: Any) -> bytes:
+    """The same value with every character that is not ASCII escaped, on one line."""
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode()
+
+
+def _reply(value: Any, refusal: Refusal) -> bytes:
+    if not isinstance(value, dict) or value.get("id") is None:
+        return b""  # a notification has no answer
+    return json.dumps(_error(value, refusal)).encode() + b"\n"
+
+
+def _error(value: dict[str, Any], refusal: Refusal) -> dict[str, Any]:
+    error = {"code": CODE, "message": refusal.message, "data": {"agenttrail": refusal.data}}
+    return {"jsonrpc": "2.0", "id": value["id"], "error": error}
