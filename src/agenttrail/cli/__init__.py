@@ -60,6 +60,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Runs one command and gives its exit code. Never shows what an event holds."""
     arguments = parser().parse_args(argv)
+    _leave_no_core()
     try:
         code: int = arguments.run(arguments)
         sys.stdout.flush()
@@ -85,3 +86,14 @@ def main(argv: list[str] | None = None) -> int:
         )
         return 1
     return code
+
+
+def _leave_no_core() -> None:
+    """Where native code crashes no core is written, here nor in workers: memory holds unmasked text."""
+    try:
+        import resource
+    except ImportError:  # another system than Linux and macOS
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    # core(5): a core is piped to a program whatever the limit, but for 1; one byte is no file either.
+    resource.setrlimit(resource.RLIMIT_CORE, (min(1, hard) if hard >= 0 else 1, hard))

@@ -34,6 +34,8 @@ _SETTLED = re.compile(
     r"|(?:sha(?:1|256|384|512)|md5)[:=-](?=[0-9]*[a-fA-F])[0-9a-fA-F]{32,128}"
 )
 _REMEMBERED_CHARS = 500
+# Of a text that is too long so much is read at least, or nothing.
+_LEAST_HEAD = 1_000
 # Base64 in base64: deeper is no text but content.
 _LAYERS = 3
 _LONE = re.compile("[\ud800-\udfff]")
@@ -223,8 +225,11 @@ class Walk:
     def words(self, value: str, mode: Mode) -> str:
         """A string masked as nothing but text."""
         size = len(self._reader.bare(value))
-        if size > min(self._max_text_chars, self._chars_left):
-            return self.whole("TEXT_TOO_LONG", "", "size")
+        most = min(self._max_text_chars, self._chars_left)
+        if size > most:
+            head = _head(value, most)
+            end = self.whole("TEXT_TOO_LONG", "", "size")
+            return f"{self.words(head, mode)} {end}" if head else end
         self._chars_left -= size
         for _ in range(_ROUNDS):
             findings = self._reader.ask(value, mode)
@@ -376,6 +381,17 @@ class Walk:
         before = self.counts.total()
         masked = self.text(decoded, key)
         return value if self.counts.total() == before else masked
+
+
+def _head(text: str, most: int) -> str:
+    """The words of a text up to `most` characters; nothing where that is not worth reading.
+
+    It ends before a space, which is in no marker, and before a word that would be cut in two.
+    """
+    if most < _LEAST_HEAD:
+        return ""
+    end = max(text.rfind(space, most - _LEAST_HEAD // 2, most) for space in " \n\t")
+    return text[:end].rstrip() if end > 0 else ""
 
 
 def _is_schema(value: dict[str, Any]) -> bool:
