@@ -66,8 +66,8 @@ def _signal(each: ReadableLogRecord) -> Signal:
     record = each.log_record
     return Signal(
         attributes=plain(record.attributes),
-        names=[record.event_name or "", record.severity_text or ""],
-        values=[record.body],
+        names=[record.event_name or ""],
+        values=[record.body, record.severity_text],
     )
 
 
@@ -75,11 +75,9 @@ def _made(
     each: ReadableLogRecord, masked: MaskedSignal, around: dict[Any, Any]
 ) -> ReadableLogRecord:
     record = copy.copy(each.log_record)
-    event_name, severity_text = masked.names
-    record.body = masked.values[0]
+    record.body, record.severity_text = masked.values
     record.attributes = attributes(masked.attributes, each.log_record.attributes)
-    record.event_name = None if record.event_name is None else event_name
-    record.severity_text = None if record.severity_text is None else severity_text
+    record.event_name = None if record.event_name is None else masked.names[0]
     # An exception beside the attributes that tell of it would leave unmasked.
     record.exception = None
     return ReadableLogRecord(

@@ -10,6 +10,7 @@ from typing import Any
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import SpanContext, TraceState
 
 from agenttrail.masking import MaskedSignal, Masker, Signal
 
@@ -42,18 +43,20 @@ class Surroundings:
 
 def _signal(item: Resource | InstrumentationScope) -> Signal:
     if isinstance(item, Resource):
-        return Signal(attributes=dict(item.attributes))
-    return Signal(attributes=dict(item.attributes or {}), names=[item.name, item.version or ""])
+        return Signal(attributes=dict(item.attributes), values=[item.schema_url])
+    return Signal(
+        attributes=dict(item.attributes or {}),
+        names=[item.name],
+        values=[item.version, item.schema_url],
+    )
 
 
 def _made(item: Resource | InstrumentationScope, masked: MaskedSignal) -> Any:
     if isinstance(item, Resource):
-        return Resource(masked.attributes, item.schema_url)
-    name, version = masked.names
+        return Resource(masked.attributes, masked.values[0] or None)
+    version, schema_url = masked.values
     attributes = masked.attributes if item.attributes or masked.failed else None
-    return InstrumentationScope(
-        name, None if item.version is None else version, item.schema_url, attributes
-    )
+    return InstrumentationScope(masked.names[0], version, schema_url or None, attributes)
 
 
 def attributes(masked: dict[str, Any], original: Any) -> Mapping[str, Any]:
@@ -68,3 +71,21 @@ def attributes(masked: dict[str, Any], original: Any) -> Mapping[str, Any]:
 
 def plain(given: Mapping[str, Any] | None) -> dict[str, Any]:
     return {} if given is None else dict(given)
+
+
+def trace_state(context: SpanContext | None) -> str:
+    """What stands in a context's trace state, as its header."""
+    return context.trace_state.to_header() if context is not None else ""
+
+
+def with_trace_state(context: SpanContext, masked: str | None) -> SpanContext:
+    """The context with the trace state that may leave; the same one where nothing was found."""
+    if (masked or "") == trace_state(context):
+        return context
+    return SpanContext(
+        context.trace_id,
+        context.span_id,
+        context.is_remote,
+        context.trace_flags,
+        TraceState.from_header([masked or ""]),
+    )

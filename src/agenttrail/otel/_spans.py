@@ -10,13 +10,20 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import Link, Status
 
 from agenttrail.masking import MaskedSignal, Masker, Profile, Signal
-from agenttrail.otel._shared import Surroundings, attributes, log, plain
+from agenttrail.otel._shared import (
+    Surroundings,
+    attributes,
+    log,
+    plain,
+    trace_state,
+    with_trace_state,
+)
 
 
 class MaskingSpanExporter(SpanExporter):
     """Hands spans on with names, attributes, events, links, status, resource and scope masked.
 
-    Ids, parents, kind, times, flags, trace state and counts of what the SDK dropped stay. A span whose
+    Ids, parents, kind, times, flags and counts of what the SDK dropped stay. A span whose
     masking fails goes on with its ids, times and kind and what of its attributes no person can
     stand in, marked `agenttrail.pii.failed` (fail closed); a batch that cannot be put together at all
     is given back to the processor as failed, without any of it having left.
@@ -24,8 +31,10 @@ class MaskingSpanExporter(SpanExporter):
     Masking happens where `export` is called: under a BatchSpanProcessor in its own thread, never in
     the agent's. Works in forked children.
 
-    Limits: what a library writes into the trace state is not looked at. An exporter that reads spans
-    by other ways than this wrapper (a second processor) sees them unmasked.
+    What leaves is what `agenttrail hop` would make of the same request, byte for byte.
+
+    Limits: an exporter that reads spans by other ways than this wrapper (a second processor) sees
+    them unmasked.
 
     Args:
         exporter: gets the masked spans.
@@ -77,11 +86,14 @@ def _signal(span: ReadableSpan) -> Signal:
     parts = [
         Signal(names=[event.name], attributes=plain(event.attributes)) for event in span.events
     ]
-    parts += [Signal(attributes=plain(link.attributes)) for link in span.links]
+    parts += [
+        Signal(attributes=plain(link.attributes), values=[trace_state(link.context)])
+        for link in span.links
+    ]
     return Signal(
         attributes=plain(span.attributes),
         names=[span.name],
-        values=[span.status.description],
+        values=[span.status.description, trace_state(span.context)],
         parts=parts,
     )
 
@@ -94,7 +106,7 @@ class _MaskedSpan(ReadableSpan):
         parts = masked.parts
         super().__init__(
             name=masked.names[0],
-            context=span.context,
+            context=with_trace_state(span.context, masked.values[1]),
             parent=span.parent,
             resource=around[span.resource],
             attributes=masked.attributes,
@@ -103,7 +115,10 @@ class _MaskedSpan(ReadableSpan):
                 for event, part in zip(span.events, parts[:count], strict=True)
             ],
             links=[
-                Link(link.context, attributes(part.attributes, link.attributes))
+                Link(
+                    with_trace_state(link.context, part.values[0]),
+                    attributes(part.attributes, link.attributes),
+                )
                 for link, part in zip(span.links, parts[count:], strict=True)
             ],
             kind=span.kind,
