@@ -461,6 +461,34 @@ def test_an_outcome_that_was_no_success_is_not_kept() -> None:
     assert isinstance(intake.begin("logs", b""), Work)
 
 
+def test_a_thread_that_dies_is_told_by_its_class_alone() -> None:
+    """It might have been the one that answers."""
+    told: list[str] = []
+    made = OtlpOptions(grpc="127.0.0.1:0", http=None).serve(accept, told.append, told.append)
+
+    def fail() -> None:
+        raise ValueError(SECRET)
+
+    made.start()
+    thread = threading.Thread(target=fail)
+    thread.start()
+    thread.join()
+    made.close()
+    assert told == ["a thread ended with ValueError"]
+
+
+def test_a_source_whose_server_may_be_dead_ends_with_an_error() -> None:
+    made = OtlpOptions(grpc="127.0.0.1:0", http=None).build()
+    reading = iter(made.read())
+    next(reading)
+    thread = threading.Thread(target=lambda: [][0])
+    thread.start()
+    thread.join()
+    with pytest.raises(SourceError, match="a thread ended with IndexError"):
+        list(reading)
+    made.close()
+
+
 # --- records, ids and commits ----------------------------------------------------------------------
 
 

@@ -135,7 +135,7 @@ class _Hop:
                 spool.start()
                 stack.callback(spool.close)
             relay = Relay(PresidioExportMask(mask), sink, keeper=spool, say=say)
-            server = options.listen.serve(relay, say)
+            server = options.listen.serve(relay, say, _die)
             report = Report(relay, server, spool)
             if options.health is not None:
                 stack.callback(_serve_health(options.health, report))
@@ -247,6 +247,12 @@ def _serve_health(address: str, report: Report) -> Callable[[], None]:
 def _say(text: str) -> None:
     sys.stderr.write(f"agenttrail hop: {text}\n")
     sys.stderr.flush()
+
+
+def _die(text: str) -> None:
+    """Ends the process at once: nothing is lost by it, and who watches it starts it again."""
+    _say(f"{text}; ending, to be started again")
+    os._exit(1)
 
 
 def _quiet(_: str) -> None:

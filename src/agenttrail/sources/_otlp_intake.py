@@ -13,6 +13,7 @@ sender's retry is delivered again, as OTLP allows.
 from __future__ import annotations
 
 import hashlib
+import queue
 import threading
 import time
 from collections import Counter
@@ -33,6 +34,7 @@ from agenttrail.sources._otlp_decode import (
 _UNHEARD_S = 600.0
 _UNHEARD = 1000
 _MOST_AT_WORK = 64
+_THREADS = 8  # they mask one after the other, and wait for the destination side by side
 _SAY_AGAIN_S = 60.0
 
 
@@ -63,6 +65,9 @@ class Work:
     size: int
     done: Future[Answer]
     waiting: int = 0
+
+
+_Task = tuple[Work, ExportKind, bytes, str, bool]
 
 
 class Intake:
@@ -99,6 +104,10 @@ class Intake:
         self._said: dict[str, float] = {}
         self._closed = False
         self.counts: Counter[str] = Counter()
+        self._todo: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+        # Started here: a thread that cannot be started later, for want of memory, would be missed.
+        for number in range(_THREADS):
+            threading.Thread(target=self._work, name=f"otlp-work-{number}", daemon=True).start()
 
     def begin(
         self, kind: ExportKind, body: bytes, *, encoding: str = "", as_json: bool = False
@@ -126,14 +135,8 @@ class Intake:
                 return answer
             work = self._works[digest] = Work(digest, len(body), Future(), waiting=1)
             self._at_work_bytes += work.size
-        # In a thread of its own, so that a sender who leaves does not take the work along.
-        threading.Thread(
-            target=self._work,
-            args=(work, kind, body, encoding),
-            kwargs={"as_json": as_json},
-            name="otlp-request",
-            daemon=True,
-        ).start()
+        # By a thread of ours, so that a sender who leaves does not take the work along.
+        self._todo.put((work, kind, body, encoding, as_json))
         return work
 
     def heard(self, work: Work) -> None:
@@ -156,8 +159,10 @@ class Intake:
                 del self._unheard[next(iter(self._unheard))]
 
     def close(self) -> None:
-        """From now on nobody is let in; what is at work is waited for by those who asked."""
+        """From now on nobody is let in; what is at work is finished."""
         self._closed = True
+        for _ in range(_THREADS):
+            self._todo.put(None)
 
     @property
     def at_work(self) -> int:
@@ -180,19 +185,20 @@ class Intake:
             return Answer("throttled", "busy", after_s=1.0)
         return None
 
-    def _work(
-        self, work: Work, kind: ExportKind, body: bytes, encoding: str, *, as_json: bool
-    ) -> None:
-        answer = Answer("unavailable", "internal error", after_s=5.0)
-        try:
+    def _work(self) -> None:
+        while (task := self._todo.get()) is not None:
+            work, kind, body, encoding, as_json = task
             answer = self._outcome(work, kind, body, encoding, as_json=as_json)
-        finally:
-            with self._lock:
-                self._works.pop(work.digest, None)
-                self._at_work_bytes -= work.size
-                work.done.set_result(answer)
-                if work.waiting == 0:
-                    self._keep(work)
+            del task, body
+            self._finish(work, answer)
+
+    def _finish(self, work: Work, answer: Answer) -> None:
+        with self._lock:
+            self._works.pop(work.digest, None)
+            self._at_work_bytes -= work.size
+            work.done.set_result(answer)
+            if work.waiting == 0:
+                self._keep(work)
 
     def _outcome(
         self, work: Work, kind: ExportKind, body: bytes, encoding: str, *, as_json: bool
@@ -224,7 +230,7 @@ class Intake:
             self._tell(error.message)
             return Answer("bad_data", error.message)
         except MemoryError:
-            self._tell("out of memory; the sender is told to come again")
+            self._tell("out of memory; senders are told to come again")
             return Answer("unavailable", "out of memory", after_s=5.0)
         except Exception as error:  # noqa: BLE001  its text may hold content: the class only
             self._tell(f"internal error: {type(error).__name__}; the sender is told to come again")

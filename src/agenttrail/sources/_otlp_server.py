@@ -53,6 +53,7 @@ _GRPC = {
     "throttled": "RESOURCE_EXHAUSTED",
     "unauthenticated": "UNAUTHENTICATED",
 }
+_INTERNAL = Answer("unavailable", "internal error", after_s=5.0)
 # google.rpc.Code of what HTTP answers, for the Status message in its body.
 _CODES = {400: 3, 401: 16, 404: 12, 405: 12, 413: 8, 415: 3, 429: 8, 503: 14}
 
@@ -75,6 +76,8 @@ class Server:
         http: the same for HTTP.
         tls: for both.
         token: what `Authorization: Bearer` must say, or None.
+        died: is told where a thread of the process has ended with an error (for want of memory, say):
+            the server may then listen and never answer.
     """
 
     def __init__(
@@ -85,15 +88,20 @@ class Server:
         http: str | None,
         tls: Tls | None = None,
         token: str | None = None,
+        died: Callable[[str], None] = lambda _: None,
     ) -> None:
+        self._died = died
+        self._hook = threading.excepthook
         self.intake, self._tls, self._token = intake, tls, token
         self._grpc_address, self._http_address = grpc, http
         self._grpc: Any = None
         self._http: _HttpServer | None = None
+        self._pool: ThreadPoolExecutor | None = None
         self.ports: dict[str, int] = {}
 
     def start(self) -> None:
         """Listens. Raises SourceError where an address is taken or a certificate is wrong."""
+        threading.excepthook = self._thread_died
         if self._grpc_address is not None:
             self._grpc, self.ports["grpc"] = self._start_grpc(self._grpc_address)
         if self._http_address is not None:
@@ -112,6 +120,14 @@ class Server:
             self._http.close()
         if stopping is not None:
             stopping.wait(_GRACE_S)
+        if self._pool is not None:
+            self._pool.shutdown(wait=False)
+        threading.excepthook = self._hook
+
+    def _thread_died(self, arguments: Any) -> None:
+        """The class alone: a traceback may quote content."""
+        if arguments.exc_type is not SystemExit:
+            self._died(f"a thread ended with {arguments.exc_type.__name__}")
 
     def _allowed(self, authorization: str) -> bool:
         if self._token is None:
@@ -125,8 +141,9 @@ class Server:
         import grpc
 
         limit = self.intake.max_request_bytes
+        self._pool = _started_pool()
         server = grpc.server(
-            ThreadPoolExecutor(_THREADS, thread_name_prefix="otlp-grpc"),
+            self._pool,
             options=[
                 ("grpc.max_receive_message_length", limit),
                 # Senders beyond these wait at home, with their data.
@@ -168,18 +185,23 @@ class Server:
 
     def _rpc(self, kind: ExportKind) -> Callable[[bytes, Any], bytes]:
         def export(body: bytes, context: Any) -> bytes:
-            metadata = dict(context.invocation_metadata())
-            if not self._allowed(str(metadata.get("authorization", ""))):
-                _abort(context, "unauthenticated", "a bearer token is needed", 0.0)
-            begun = self.intake.begin(kind, body)
-            del body
-            answer = self._wait(begun, context) if isinstance(begun, Work) else begun
+            try:
+                answer = self._answer(kind, body, context)
+                response = bytes(new_response(kind, answer.rejected).SerializeToString())
+            except Exception:  # noqa: BLE001  gRPC would answer UNKNOWN, and the data be dropped
+                answer, response = _INTERNAL, b""
             if answer.code != "ok":
-                after_s = answer.after_s if answer.code in ("unavailable", "throttled") else 0.0
-                _abort(context, answer.code, answer.text, after_s)
-            return bytes(new_response(kind, answer.rejected).SerializeToString())
+                _abort(context, answer)
+            return response
 
         return export
+
+    def _answer(self, kind: ExportKind, body: bytes, context: Any) -> Answer:
+        metadata = dict(context.invocation_metadata())
+        if not self._allowed(str(metadata.get("authorization", ""))):
+            return Answer("unauthenticated", "a bearer token is needed")
+        begun = self.intake.begin(kind, body)
+        return self._wait(begun, context) if isinstance(begun, Work) else begun
 
     def _wait(self, work: Work, context: Any) -> Answer:
         try:
@@ -197,6 +219,12 @@ class Server:
 
     async def _app(self, scope: MutableMapping[str, Any], receive: _Receive, send: _Send) -> None:
         """The ASGI application."""
+        try:
+            await self._serve(scope, receive, send)
+        except Exception:  # noqa: BLE001  uvicorn would answer 500, and the data be dropped
+            await _Reply(send, as_json=False).fault(503, _INTERNAL.text, {"Retry-After": "5"})
+
+    async def _serve(self, scope: MutableMapping[str, Any], receive: _Receive, send: _Send) -> None:
         headers = {
             name.decode("latin-1").lower(): value.decode("latin-1")
             for name, value in scope["headers"]
@@ -313,23 +341,41 @@ class _Reply:
         await self.message(status, Status(code=_CODES[status], message=text), headers)
 
 
-def _abort(context: Any, code: str, text: str, after_s: float) -> None:
-    """Ends an RPC; with `after_s` the status says when to come again."""
+def _started_pool() -> ThreadPoolExecutor:
+    """All threads started: one that cannot be, later, would end gRPC's own with it."""
+    pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="otlp-grpc")
+    together = threading.Barrier(_THREADS)
+    for future in [pool.submit(together.wait) for _ in range(_THREADS)]:
+        future.result(_START_S)
+    return pool
+
+
+def _abort(context: Any, answer: Answer) -> None:
+    """Ends an RPC; where it may be tried again the status says when."""
     import grpc
+
+    code = grpc.StatusCode[_GRPC[answer.code]]
+    if answer.code in ("unavailable", "throttled") and answer.after_s > 0:
+        try:
+            details = _retry_info(code.value[0], answer)
+            context.set_trailing_metadata((("grpc-status-details-bin", details),))
+        except Exception:  # noqa: BLE001  no memory for it: what is unavailable is tried again anyway
+            code = grpc.StatusCode.UNAVAILABLE
+    context.abort(code, answer.text)
+
+
+def _retry_info(code: int, answer: Answer) -> bytes:
     from google.protobuf.any_pb2 import Any as AnyMessage
     from google.protobuf.duration_pb2 import Duration
     from google.rpc.error_details_pb2 import RetryInfo
     from google.rpc.status_pb2 import Status
 
-    status_code = grpc.StatusCode[_GRPC[code]]
-    if after_s > 0:
-        delay = Duration()
-        delay.FromNanoseconds(int(after_s * 1e9))
-        detail = AnyMessage()
-        detail.Pack(RetryInfo(retry_delay=delay))
-        status = Status(code=status_code.value[0], message=text, details=[detail])
-        context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
-    context.abort(status_code, text)
+    delay = Duration()
+    delay.FromNanoseconds(int(answer.after_s * 1e9))
+    detail = AnyMessage()
+    detail.Pack(RetryInfo(retry_delay=delay))
+    status = Status(code=code, message=answer.text, details=[detail])
+    return bytes(status.SerializeToString())
 
 
 class _HttpServer:

@@ -44,7 +44,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from agenttrail.errors import OptionError, RetryLater
+from agenttrail.errors import OptionError, RetryLater, SourceError
 from agenttrail.seams import Export, Idle, Notice, Position, Record, StreamEnd
 
 if TYPE_CHECKING:
@@ -124,8 +124,16 @@ class OtlpOptions:
                 raise OptionError(name, "is no file")
         return OtlpSource(self, now=now)
 
-    def serve(self, handle: Handler, say: Callable[[str], None]) -> Server:
-        """A server, not yet started, that gives every request to `handle`."""
+    def serve(
+        self,
+        handle: Handler,
+        say: Callable[[str], None],
+        died: Callable[[str], None] = lambda _: None,
+    ) -> Server:
+        """A server, not yet started, that gives every request to `handle`.
+
+        `died` is told where it may listen and never answer again: start anew.
+        """
         from agenttrail.sources._otlp_intake import Intake
         from agenttrail.sources._otlp_server import Server, Tls
 
@@ -138,7 +146,9 @@ class OtlpOptions:
             handle, max_request_bytes=self.max_request_bytes,
             max_waiting_bytes=self.max_waiting_bytes, items_per_s=self.items_per_s, say=say,
         )  # fmt: skip
-        return Server(intake, grpc=self.grpc, http=self.http, tls=tls, token=self.token)
+        return Server(
+            intake, grpc=self.grpc, http=self.http, tls=tls, token=self.token, died=died
+        )  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -158,8 +168,8 @@ class OtlpSource:
 
     def __init__(self, options: OtlpOptions, *, now: Callable[[], datetime]) -> None:
         self._options, self._now = options, now
-        self._server = options.serve(self._handle, self._say)
-        self._queue: queue.Queue[_Request | Notice] = queue.Queue(_QUEUED)
+        self._server = options.serve(self._handle, self._say, self._die)
+        self._queue: queue.Queue[_Request | Notice | SourceError] = queue.Queue(_QUEUED)
         self._open: dict[str, _Request] = {}
         self._lock = threading.Lock()
         self._number = 0
@@ -184,6 +194,8 @@ class OtlpSource:
                     item = self._queue.get(timeout=_IDLE_S)
                 except queue.Empty:
                     continue
+            if isinstance(item, SourceError):
+                raise item
             if isinstance(item, Notice):
                 yield item
             else:
@@ -242,6 +254,11 @@ class OtlpSource:
                 line=number + 1, offset=number, end=number + 1, full_bytes=len(data), time=time,
                 digest=hashlib.blake2b(content + twin, digest_size=16, person=b"otlp").digest(),
             )  # fmt: skip
+
+    def _die(self, text: str) -> None:
+        self._queue.put(
+            SourceError(f"otlp: {text}", hint="start it again; senders keep their data")
+        )
 
     def _say(self, text: str) -> None:
         try:
