@@ -95,7 +95,7 @@ def test_while_no_worker_starts_everything_is_an_envelope_and_then_it_recovers(
     python = tmp_path / "python"
     python.write_text(f'#!/bin/sh\ntest -e "{broken}" && exit 1\nexec {sys.executable} "$@"\n')
     python.chmod(0o755)
-    with Guard(FAST, timeout_s=5.0, python=str(python)) as guard:
+    with Guard(FAST, timeout_s=1.0, python=str(python)) as guard:
         broken.touch()
         os.kill(guard.pids[0], signal.SIGKILL)
         assert guard.lines([b"mail ann@example.com"] * 3) == [(b"", "MaskMissing")] * 3

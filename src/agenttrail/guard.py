@@ -9,8 +9,8 @@ does not answer in time is killed; one that died, or was killed for its memory, 
 items are then tried again one by one by a new worker; an item over which that fails too comes back as
 its envelope, with the class `MaskTimeout`, `MaskDied` or `MaskMissing` (fail closed).
 
-A worker that cannot be started again is tried for with growing pauses; until it is there, everything
-comes back as envelopes. A worker ends by itself where its owner is gone, even one that hangs.
+A worker that cannot be started again is tried for with growing pauses. Items wait for it as long as the
+time limit; from then on they come back as envelopes until it is there. A worker ends by itself where its owner is gone, even one that hangs.
 
 Cost: 1 to 2 s and 170 MB for a worker, and a copy of each item both ways. Not for several threads at
 once.
@@ -44,7 +44,7 @@ _Method = Literal["events", "lines", "signals"]
 
 
 _START_S = 120.0
-_PAUSES_S = (1.0, 2.0, 5.0, 10.0, 30.0)
+_PAUSES_S = (0.1, 1.0, 2.0, 5.0, 10.0, 30.0)
 # How much longer than its owner waits a worker lives by itself over one batch, in seconds.
 _GRACE_S = 10.0
 _HEAD = struct.Struct(">Q")
@@ -79,7 +79,7 @@ class Guard:
         self._timeout_s = timeout_s
         self._python = python or sys.executable
         self._workers: list[_Worker | None] = []
-        self._failures, self._not_before = 0, 0.0
+        self._failures, self._not_before, self._missing_since = 0, 0.0, 0.0
         self.restarts = 0
         try:
             for _ in range(options.workers):
@@ -197,13 +197,23 @@ class Guard:
         return _Worker(self._options, self._python, self._timeout_s)
 
     def _worker(self, place: int) -> _Worker | None:
-        """The worker at a place, started anew where it ended; None while that fails."""
+        """The worker at a place, started anew where it ended; None where that goes on failing."""
         worker = self._workers[place]
         if worker is not None and worker.running():
             return worker
         self._end(place)
-        if time.monotonic() < self._not_before:
-            return None
+        while True:
+            if time.monotonic() >= self._not_before:
+                started = self._started()
+                if started is not None:
+                    self._workers[place] = started
+                    return started
+            if time.monotonic() - self._missing_since >= self._timeout_s:
+                return None
+            time.sleep(0.05)
+
+    def _started(self) -> _Worker | None:
+        """A new worker, or None and a pause before the next try."""
         worker = None
         try:
             worker = self._new_worker()
@@ -211,13 +221,14 @@ class Guard:
         except (AgenttrailError, OSError):
             if worker is not None:
                 worker.end()
+            if not self._failures:
+                self._missing_since = time.monotonic()
             pause_s = _PAUSES_S[min(self._failures, len(_PAUSES_S) - 1)]
             self._failures += 1
             self._not_before = time.monotonic() + pause_s
             return None
-        self._failures = 0
+        self._failures, self._not_before = 0, 0.0
         self.restarts += 1
-        self._workers[place] = worker
         return worker
 
 
@@ -339,7 +350,8 @@ def _shares(sizes: Sequence[int], parts: int) -> list[tuple[int, int]]:
 
 def _work(reading: int, writing: int) -> None:
     """A worker's whole life, between two pipes; ends with its owner."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that reads and answers
+    for number in (signal.SIGINT, signal.SIGTERM):  # for the owner, which still wants its answers
+        signal.signal(number, signal.SIG_IGN)
     with os.fdopen(reading, "rb") as requests, os.fdopen(writing, "wb") as answers:
         options, timeout_s = pickle.loads(_frame(requests))  # noqa: S301  our own owner's
         try:

@@ -124,6 +124,12 @@ class Process:
         self.healthy, self.env, self.user, self.start_s = healthy, env, user, start_s
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        """Of the running process."""
+        assert self._process is not None, f"{self.name} does not run"
+        return self._process.pid
+
     def start(self) -> None:
         """Starts it and waits until it is ready. Raises RuntimeError with the end of its log."""
         with self.log.open("ab") as out:

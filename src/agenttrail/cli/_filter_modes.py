@@ -22,6 +22,16 @@ _UNKNOWN = "unrecognised_format"
 _STREAMS = 1000  # open at a time; the one not seen for longest is ended for another
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What may leave of one line: `lines`, without their breaks."""
+
+    record: Record
+    asked: Asked
+    lines: list[bytes]
+    status: Status
+
+
 @dataclass(slots=True)
 class Counts:
     """Every line read is answered, held or dropped."""
@@ -31,7 +41,6 @@ class Counts:
     events: int = 0
     failed: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
-    batches: int = 0
 
 
 class Shape:
@@ -41,12 +50,12 @@ class Shape:
         self._protocol, self._guard = protocol, guard
         self._policy, self._counts = policy, counts
 
-    def answers(self, records: Sequence[Record]) -> list[bytes]:
-        """One answer a line."""
+    def answers(self, records: Sequence[Record]) -> list[Answer]:
+        """One a line."""
         asked = [self._asked(record) for record in records]
         sound = [each.line for each in asked if not each.problem]
         masked = iter(self._guard.lines(sound))
-        made: list[bytes] = []
+        made: list[Answer] = []
         for record, each in zip(records, asked, strict=True):
             line, error = (b"", each.problem) if each.problem else next(masked)
             self._counts.answered += 1
@@ -54,7 +63,7 @@ class Shape:
                 self._counts.failed[error] += 1
                 line = self._envelope(record, error)
             status: Status = "failed" if error else "masked"
-            made.append(self._protocol.answer([line], status))
+            made.append(Answer(record, each, [line], status))
         return made
 
     def end(self) -> list[bytes]:
@@ -98,12 +107,13 @@ class Events:
         self._own = stream
         self._streams: OrderedDict[str, Lines] = OrderedDict()
 
-    def answers(self, records: Sequence[Record]) -> list[bytes]:
-        """One answer a line, which may be empty where the protocol allows it."""
-        made: list[tuple[list[Event], int, list[str]]] = [self._events(r) for r in records]
+    def answers(self, records: Sequence[Record]) -> list[Answer]:
+        """One a line."""
+        asked = [self._protocol.ask(record, whole=False) for record in records]
+        made = [self._events(*pair) for pair in zip(records, asked, strict=True)]
         masked = iter(self._guard.events([event for events, _, _ in made for event in events]))
-        answers: list[bytes] = []
-        for events, dropped, lost in made:
+        answers: list[Answer] = []
+        for record, each, (events, dropped, lost) in zip(records, asked, made, strict=True):
             lines = []
             failed = bool(lost)
             for _ in events:
@@ -116,7 +126,7 @@ class Events:
             self._counts.events += len(lines)
             self._counts.answered += 1
             status: Status = "masked" if lines else "dropped" if dropped else "held"
-            answers.append(self._protocol.answer(lines, "failed" if failed else status))
+            answers.append(Answer(record, each, lines, "failed" if failed else status))
         self._save()
         return answers
 
@@ -133,9 +143,8 @@ class Events:
         self._save()
         return [event.line for event in masked]
 
-    def _events(self, record: Record) -> tuple[list[Event], int, list[str]]:
+    def _events(self, record: Record, asked: Asked) -> tuple[list[Event], int, list[str]]:
         """Events of a line, how often something was dropped, and lines of envelopes."""
-        asked = self._protocol.ask(record, whole=False)
         if asked.problem:
             return [], 0, [self._lost(record, asked.problem)]
         before = self._counts.dropped.total()

@@ -9,15 +9,19 @@ another, and 0 to n objects come out.
 
 `rsyslog`: `mmexternal` writes a line and waits, without a time limit, for exactly one line of JSON: the
 properties to change. The line is the message (`interface.input="msg"` or "rawmsg") or a JSON object
-with all properties ("fulljson"), in which line breaks are safe. The answer sets `msg` and
+with all properties ("fulljson"), in which line breaks are safe. The answer leaves the message itself as
+it is, so that it can be asked again, and sets
 
     $!agenttrail!status   masked; failed: masking did, the line is an envelope; held: its event comes
                           with a later line; dropped: there is no event in it
     $!agenttrail!line     what may leave; of several events one a line
     $!agenttrail!count    how many events that is (normalised)
+    $!agenttrail!id       an id of the line, for destinations that store an id once
+    $!agenttrail!uuid     `$!agenttrail_uuid` of the message that this is the answer to
 
 A message without a status was not masked: rsyslog passes messages on unchanged where the program is
-gone. Sources: rsyslog 8.2302 plugins/external/INTERFACE.md and mmexternal.c; fluentd 1.16
+gone. One with another's uuid has the answer of the message before: rsyslog stops waiting where a signal
+interrupts it, as at its end, and takes the answer that comes for the next message's. Sources: rsyslog 8.2302 plugins/external/INTERFACE.md and mmexternal.c; fluentd 1.16
 out_exec_filter.
 """
 
@@ -45,6 +49,7 @@ class Asked:
     stream: str = ""
     path: str | None = None
     problem: str = ""
+    uuid: str = ""
 
 
 class Protocol_(Protocol):  # noqa: N801  `Protocol` is typing's
@@ -55,7 +60,9 @@ class Protocol_(Protocol):  # noqa: N801  `Protocol` is typing's
     def ask(self, record: Record, /, *, whole: bool) -> Asked:
         """What is in a line; `whole` where it is answered in its own shape."""
 
-    def answer(self, lines: Sequence[bytes], status: Status, /) -> bytes:
+    def answer(
+        self, record: Record, asked: Asked, lines: Sequence[bytes], status: Status, /
+    ) -> bytes:
         """The answer to one line, with its line break; `lines` is what may leave."""
 
 
@@ -67,7 +74,7 @@ class Jsonl:
     def ask(self, record: Record, /, *, whole: bool) -> Asked:  # noqa: ARG002
         return Asked(record.data)
 
-    def answer(self, lines: Sequence[bytes], status: Status, /) -> bytes:  # noqa: ARG002
+    def answer(self, _: Record, __: Asked, lines: Sequence[bytes], ___: Status, /) -> bytes:
         return b"".join(line + b"\n" for line in lines)
 
 
@@ -95,7 +102,7 @@ class Fluentd:
         stream = value.get(self._stream_key)
         return Asked(_one_line(text), stream if isinstance(stream, str) else "")
 
-    def answer(self, lines: Sequence[bytes], status: Status, /) -> bytes:  # noqa: ARG002
+    def answer(self, _: Record, __: Asked, lines: Sequence[bytes], ___: Status, /) -> bytes:
         return b"".join(line + b"\n" for line in lines)
 
 
@@ -121,13 +128,20 @@ class Rsyslog:
         path = metadata.get("filename") if isinstance(metadata, dict) else None
         path = path if isinstance(path, str) else None
         stream = path or str(value.get("syslogtag") or "")
-        return Asked(message.encode() if whole else _one_line(message), stream, path)
+        uuid = own.get("agenttrail_uuid") if isinstance(own, dict) else None
+        line = message.encode() if whole else _one_line(message)
+        return Asked(line, stream, path, uuid=uuid if isinstance(uuid, str) else "")
 
-    def answer(self, lines: Sequence[bytes], status: Status, /) -> bytes:
+    def answer(
+        self, record: Record, asked: Asked, lines: Sequence[bytes], status: Status, /
+    ) -> bytes:
         # A zero byte would end the text in rsyslog.
         line = b"\n".join(lines).decode("utf-8", "replace").replace("\0", "\ufffd")
-        own = {"status": status, "line": line, "count": len(lines)}
-        return jsontext.dumps({"msg": line, "$!": {"agenttrail": own}}) + b"\n"
+        own = {
+            "status": status, "line": line, "count": len(lines), "id": record.digest.hex(),
+            "uuid": asked.uuid,
+        }  # fmt: skip
+        return jsontext.dumps({"$!": {"agenttrail": own}}) + b"\n"
 
 
 def _object(record: Record) -> dict[str, Any] | str:

@@ -7,11 +7,13 @@ once and a slow one waits for nothing. Memory is bounded by the longest line and
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import select
 import signal
 import stat
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -29,10 +31,17 @@ _REST_S = 0.5
 
 
 class Stopper:
-    """SIGTERM and Ctrl-C end the reading; what was read is answered. A second one ends at once."""
+    """SIGTERM and Ctrl-C end the reading; what was read is answered. A second one ends at once.
 
-    def __init__(self) -> None:
+    Args:
+        waits: for who asks and waits for each answer, and would lose lines without them: then the first
+            signal is passed over, and the end of the input is the end. A service manager sends the
+            signal to the collector and to its program at one time.
+    """
+
+    def __init__(self, *, waits: bool = False) -> None:
         self.asked = False
+        self._warned = not waits
         self.reading, self._writing = os.pipe()
         os.set_blocking(self._writing, False)
 
@@ -43,6 +52,9 @@ class Stopper:
     def _ask(self, *_: object) -> None:
         if self.asked:
             os._exit(1)
+        if not self._warned:
+            self._warned = True
+            return
         self.asked = True
         with contextlib.suppress(OSError):
             os.write(self._writing, b"x")
@@ -111,6 +123,21 @@ class Reader:
         if ready:
             return self._read(wait=wait)
         return b"" if self._stop.asked else None
+
+
+def readable(descriptor: int) -> bool:
+    """Whether something can be read there at once; True at its end too."""
+    return bool(select.select([descriptor], [], [], 0)[0])
+
+
+def unread(descriptor: int) -> bool:
+    """Whether bytes that we wrote into this pipe still lie in it; False where that cannot be told."""
+    size = bytearray(4)
+    try:
+        fcntl.ioctl(descriptor, termios.FIONREAD, size)
+    except OSError:
+        return False
+    return int.from_bytes(size, sys.byteorder) > 0
 
 
 def write(descriptor: int, data: bytes) -> None:

@@ -4,8 +4,8 @@ Masking runs in a process of its own, watched by this one, which reads, answers 
 model: a line over which masking hangs, dies or runs out of memory is answered with its envelope, and the
 next line is masked again.
 
-It ends with its input, with SIGTERM after answering what was read, and quietly where nobody reads its
-answers any more. Exit codes: 0; 1 where a line went out as its envelope; 2 wrong usage.
+It ends with its input, with SIGTERM after answering what was read (with rsyslog, which waits for each
+answer, the first SIGTERM is passed over), and quietly where nobody reads its answers any more. Exit codes: 0; 1 where a line went out as its envelope; 2 wrong usage.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 from agenttrail.errors import UsageError
 
 if TYPE_CHECKING:
-    from agenttrail.cli._filter_modes import Counts
+    from collections.abc import Sequence
+
+    from agenttrail.cli._filter_modes import Answer, Counts
     from agenttrail.cli._filter_protocols import Protocol_
 
 _EPILOG = """\
@@ -87,7 +89,10 @@ def run(arguments: argparse.Namespace) -> int:
     name = arguments.stream or f"filter:{time.time_ns():x}"
     counts = modes.Counts()
     rest = stream.open_private(arguments.rest) if arguments.rest else None
-    with Guard(mask_options, timeout_s=arguments.timeout_s) as guard, stream.Stopper() as stop:
+    with (
+        Guard(mask_options, timeout_s=arguments.timeout_s) as guard,
+        stream.Stopper(waits=protocol.one_answer) as stop,
+    ):
         answerer: modes.Shape | modes.Events
         if normalise:
             built = (
@@ -105,17 +110,54 @@ def run(arguments: argparse.Namespace) -> int:
         reader = stream.Reader(
             0, stream=name, max_line_bytes=arguments.max_line_bytes, stop=stop
         )  # fmt: skip
+        turns = _Turns(protocol, joins=normalise or arguments.interface_input in ("msg", "rawmsg"))
         for records in reader.batches():
             counts.read += len(records)
-            counts.batches += 1
-            stream.write(1, b"".join(answerer.answers(records)))
-        left = b"".join(line + b"\n" for line in answerer.end())
+            unread = protocol.one_answer and stream.unread(1)
+            made = answerer.answers(records)
+            if protocol.one_answer:
+                stream.write(1, turns.answer(made, late=unread or stream.readable(0)))
+            else:
+                stream.write(
+                    1, b"".join(protocol.answer(a.record, a.asked, a.lines, a.status) for a in made)
+                )
+        left = b"".join(line + b"\n" for line in [*turns.carried, *answerer.end()])
         if rest is not None:
             rest.write(left)
         elif not protocol.one_answer:
             stream.write(1, left)
         _say(counts, guard.restarts, chosen)
     return 1 if counts.failed else 0
+
+
+class _Turns:
+    """Keeps question and answer together where a collector asks, waits, and asks again.
+
+    It waits for one answer at a time, to its last question. Two questions at once, or one while the
+    answer before it lies unread, mean that it stopped waiting: a second answer would be taken for the
+    next question's, and so on for ever. What is not answered it asks again, for it checks the uuid.
+
+    Args:
+        joins: what was left unanswered comes with the next answer; for messages that are not asked
+            again, and for events, of which the format has let go.
+    """
+
+    def __init__(self, protocol: Protocol_, *, joins: bool) -> None:
+        self._protocol, self._joins = protocol, joins
+        self.carried: list[bytes] = []
+
+    def answer(self, made: Sequence[Answer], *, late: bool) -> bytes:
+        """The one answer to these lines; nothing where another one is going to be read instead."""
+        last = made[-1]
+        lines = last.lines
+        if self._joins:
+            lines = [*self.carried, *(line for each in made for line in each.lines)]
+        if late:
+            self.carried = lines if self._joins else []
+            return b""
+        self.carried = []
+        status = "masked" if lines and last.status in ("held", "dropped") else last.status
+        return self._protocol.answer(last.record, last.asked, lines, status)
 
 
 def _protocol(arguments: argparse.Namespace) -> Protocol_:
