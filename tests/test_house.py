@@ -147,7 +147,8 @@ def test_help_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_field_names_are_written_in_the_registry_only(path: Path) -> None:
     """A literal like "gen_ai.tool.name" would outlive a rename."""
-    if path.name == "fields.py":
+    # What simulate writes are other programs' logs: their names do not change with ours.
+    if path.name == "fields.py" or path.parent.name == "simulate":
         return
     tree = ast.parse(path.read_text())
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}

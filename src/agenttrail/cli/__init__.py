@@ -24,6 +24,7 @@ VERBS = (
     "budget",
     "tap",
     "hop",
+    "simulate",
     "slo",
     "setup",
     "doctor",

@@ -110,6 +110,8 @@ def slis(db: DuckDBPyConnection, by: Sequence[str] = ("agent",)) -> list[Sums]:
     keys = ["strftime(ts, '%Y-%m-%d')" if n == "day" else f"coalesce({n}, '')" for n in by]
     # Days are those of the end; a task is of the version and department that its end names.
     grouped = "".join(f"{key}, " for key in keys)
+    # Executions repeat the wait of their decision.
+    decided = "approval_stage IS DISTINCT FROM 'execution'"
     rows = db.execute(
         f"""
         SELECT {grouped}
@@ -126,9 +128,9 @@ def slis(db: DuckDBPyConnection, by: Sequence[str] = ("agent",)) -> list[Sums]:
             coalesce(sum(coalesce(input_tokens, 0) + coalesce(output_tokens, 0)) FILTER (rollup IS NOT TRUE), 0)::BIGINT,
             coalesce(sum(cost) FILTER (rollup IS NOT TRUE), 0)::DOUBLE,
             coalesce(string_agg(DISTINCT currency, '+' ORDER BY currency), ''),
-            count(*) FILTER (wait_ms IS NOT NULL AND target_ms IS NOT NULL),
-            count(*) FILTER (wait_ms <= target_ms),
-            coalesce(sum(wait_ms), 0)::BIGINT
+            count(*) FILTER ({decided} AND wait_ms IS NOT NULL AND target_ms IS NOT NULL),
+            count(*) FILTER ({decided} AND wait_ms <= target_ms),
+            coalesce(sum(wait_ms) FILTER ({decided}), 0)::BIGINT
         FROM events {"GROUP BY " + ", ".join(keys) if keys else ""}
         ORDER BY ALL
         """  # noqa: S608  names of our own

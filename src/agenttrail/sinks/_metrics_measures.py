@@ -130,7 +130,10 @@ def measures(
     yield from _task(fields, agent, named(f.COST_CURRENCY))
     if f.APPROVAL_STAGE in fields or f.APPROVAL_OUTCOME in fields:
         how = named(f.APPROVAL_STAGE, f.APPROVAL_OUTCOME, f.APPROVAL_CHANNEL)
-        wait, target = fields.get(f.APPROVAL_WAIT_MS), fields.get(f.APPROVAL_TARGET_MS)
+        # An execution repeats the wait of its decision.
+        repeats = fields.get(f.APPROVAL_STAGE) == "execution"
+        wait = None if repeats else fields.get(f.APPROVAL_WAIT_MS)
+        target = fields.get(f.APPROVAL_TARGET_MS)
         timely = "" if wait is None or target is None else "yes" if wait <= target else "no"
         yield APPROVALS, 1, (*agent, *how, (IN_TIME, timely))
         if wait is not None:
