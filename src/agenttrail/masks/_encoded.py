@@ -1,10 +1,10 @@
 """Base64 in texts: what of it is text and can be read, and what is none, of which hash and size stay.
 
-Readable is what decodes to UTF-8 without control characters, at least twelve bytes of it. Content that
+Readable is what decodes to UTF-8 without control characters, at least nine bytes of it. Content that
 is no text (pictures, sound, files) becomes `data:<media type>;sha256=<first 16 hex>;bytes=<size>`,
 wherever it stands: a whole value, a `data:` URI in a sentence, a long run of base64 in a text.
 
-Limits: a run of less than 16 characters is not decoded, nor one of which the beginning was cut off. Text that was compressed or encrypted first is content that is no text.
+Limits: a run of less than 12 characters is not decoded, nor one of which the beginning was cut off. Text that was compressed or encrypted first is content that is no text.
 """
 
 from __future__ import annotations
@@ -26,14 +26,15 @@ _DATA_URI = re.compile(
 _BLOB = re.compile(
     r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{60,}(?:(?:\r?\n|\\n)[A-Za-z0-9+/_-]{4,})*={0,2}(?![A-Za-z0-9+/_=-])"
 )
-_RUN = re.compile(r"[A-Za-z0-9+/_-]{16,}(?:\r?\n[A-Za-z0-9+/_-]{4,})*={0,2}")
+_RUN = re.compile(r"[A-Za-z0-9+/_-]{12,}(?:\r?\n[A-Za-z0-9+/_-]{4,})*={0,2}")
 _SEPARATOR = re.compile(r"[/_-]|\r?\n")
 _STARTS = 24
-_PART = re.compile(r"[A-Za-z0-9+]{16,}={0,2}")
-# Four groups of base64 that hold ASCII, or three that hold characters of 3 bytes: the text of a run
-# that is worth decoding has these. Of four random groups one in 4,096 looks so.
+_LEAST_BYTES = 9
+_PART = re.compile(r"[A-Za-z0-9+]{12,}={0,2}")
+# Three groups of base64 that hold ASCII, or three characters of 3 bytes: a run that is worth decoding
+# has these. Of three random groups one in 512 looks so.
 _ASCII_GROUP = "[A-Za-f][A-HQ-Xg-nw-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/_-]"
-TRIGGER = rf"(?:{_ASCII_GROUP}){{4}}|(?:[4-6][A-Za-z0-9+/_-]{{3}}){{4}}"
+TRIGGER = rf"(?:{_ASCII_GROUP}){{3}}|(?:[4-6][A-Za-z0-9+/_-]{{3}}){{3}}"
 _MAYBE = re.compile(TRIGGER)
 _DESCRIBED = re.compile(
     r"data:[a-z]{1,12}/[a-z0-9.+-]{1,40}(?:;sha256=([0-9a-f]{16}))?;bytes=\d{1,9}"
@@ -110,7 +111,7 @@ _STANDARD = str.maketrans("-_", "+/")
 def readable(text: str) -> str | None:
     """The text that a run of base64 holds, or None where it holds none."""
     content = _decode(text)
-    if content is None or len(content) < 12:
+    if content is None or len(content) < _LEAST_BYTES:
         return None
     try:
         read = content.decode("utf-8")
@@ -124,7 +125,7 @@ def readable(text: str) -> str | None:
 def whole(text: str) -> str | None:
     """The text that a string holds which is base64 from its first sign to its last, or None."""
     bare = text.strip()
-    if len(bare) < 16 or _MAYBE.match(bare) is None or _RUN.fullmatch(bare) is None:
+    if len(bare) < 12 or _MAYBE.match(bare) is None or _RUN.fullmatch(bare) is None:
         return None
     return readable(bare)
 
@@ -150,7 +151,7 @@ def runs(text: str) -> Iterator[tuple[int, int, str]]:
         separators = list(_SEPARATOR.finditer(text, *match.span()))[:_STARTS]
         for separator in separators:
             start = separator.end()
-            read = readable(text[start : match.end()]) if match.end() - start >= 16 else None
+            read = readable(text[start : match.end()]) if match.end() - start >= 12 else None
             if read is not None:
                 yield start, match.end(), read
                 break

@@ -336,7 +336,7 @@ class Walk:
         """A key masked."""
         if _is_plain(key):
             return key
-        return self.words(_LONE.sub("\ufffd", key), self._mode(key, ""))
+        return self.words(without_content(_LONE.sub("\ufffd", key)), self._mode(key, ""))
 
     def _mode(self, text: str, key: str) -> Mode:
         """Prose is what the model can say something about: two words, or one capitalised."""
@@ -423,7 +423,7 @@ def _names_next(before: str, item: Any, *, is_pair: bool) -> bool:
 @lru_cache(4096)
 def _is_plain(key: str) -> bool:
     """True for a key that is no personal data: a name of a program's, a machine's id."""
-    if _PLAIN_KEY.fullmatch(key) and not _SEVEN_DIGITS.match(key):
+    if _PLAIN_KEY.fullmatch(key) and not _SEVEN_DIGITS.match(key) and whole(key) is None:
         return True
     return is_settled(key)
 

@@ -70,7 +70,12 @@ class JapaneseMyNumberRecognizer(PatternClass):
     ENTITY = "JP_MY_NUMBER"
     SOURCE_PATTERNS = (
         ("My Number", rf"{BEFORE}\d{{12}}{AFTER}", 0.5),
-        ("My Number (groups)", rf"{BEFORE}\d{{4}}({_S})\d{{4}}\1\d{{4}}{AFTER}", 0.9),
+        # A fourth group makes a card of it.
+        (
+            "My Number (groups)",
+            rf"{BEFORE}(?<!(?<!\d)\d{{4}}{_S})\d{{4}}({_S})\d{{4}}\1\d{{4}}(?!\1\d{{4}}(?!\d)){AFTER}",
+            0.9,
+        ),
     )
 
     def validate_result(self, pattern_text: str) -> bool | None:
