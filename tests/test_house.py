@@ -182,6 +182,8 @@ def test_a_module_says_what_it_does_and_stays_readable(path: Path) -> None:
 NETWORK = {
     # Tells an address of the operator's that something was stopped: names and verdicts, no event content.
     "governance/webhook.py": {"http"},
+    # Listens, on loopback unless told otherwise, and answers with names and verdicts.
+    "cli/verdicts.py": {"http"},
     # Listens, and does nothing else.
     "sources/_otlp_server.py": {"grpc", "ssl"},
     # Answers a health check of the process beside it.

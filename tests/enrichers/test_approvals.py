@@ -385,3 +385,25 @@ def test_connections_that_are_over_are_forgotten() -> None:
         given = event({f.MCP_ELICITATION_ACTION: "accept"}, server="expenses")
         enrich(Event(given.fields, (record,)))
     assert len(enrich._elicited) <= 1_001
+
+
+def test_a_call_that_a_gate_refused_did_not_run() -> None:
+    """`tap --enforce`: lacking an approval it is a request, stopped it is nothing to reconcile."""
+    refused = {
+        f.APPROVAL_OUTCOME: "require_approval", f.APPROVAL_SOURCE: "policy", f.APPROVAL_ID: "apr-0a1b",
+        f.EVENT_TYPE: ["access", "denied", "end"], f.AGENT_ID: "expense",
+    }  # fmt: skip
+    given = {"tool": "pay_claim", "arguments": ARGUMENTS, "at": "2026-11-25T09:00:00Z"}
+    lacking, allowed, ran = run(
+        built(),
+        event(refused, action="execute_tool", **given),
+        decision("apr-0a1b"),
+        event({f.APPROVAL_ID: "apr-0a1b", f.AGENT_ID: "expense", f.EVENT_TYPE: ["access", "end"]}, action="execute_tool", **{**given, "at": "2026-11-25T09:20:00Z"}),
+    )  # fmt: skip
+    assert (lacking[f.APPROVAL_STAGE], findings(lacking)) == ("request", None)
+    assert (ran[f.APPROVAL_STAGE], findings(ran)) == ("execution", None)
+    assert lacking[f.APPROVAL_ID] == allowed[f.APPROVAL_ID] == ran[f.APPROVAL_ID] == "apr-0a1b"
+    (stopped,) = run(
+        built(), event({**refused, f.APPROVAL_OUTCOME: "deny"}, action="execute_tool", **given)
+    )
+    assert findings(stopped) is None

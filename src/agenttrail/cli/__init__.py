@@ -22,6 +22,7 @@ VERBS = (
     "stop",
     "start",
     "budget",
+    "verdicts",
     "tap",
     "hop",
     "simulate",

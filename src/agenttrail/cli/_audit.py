@@ -138,6 +138,7 @@ def made(verb: str, fields: Mapping[str, Any], now: datetime) -> Any:
         f.SOURCE_TIME: "read",
         **fields,
     }
+    filled = {name: value for name, value in filled.items() if value is not None}
     data = jsontext.dumps(f.to_document(filled))
     digest = hashlib.sha256(data + f"{os.getpid()}.{time.monotonic_ns()}".encode()).digest()
     filled[f.EVENT_ID] = digest.hex()[:32]

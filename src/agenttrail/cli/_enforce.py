@@ -97,6 +97,9 @@ def line_gate(arguments: argparse.Namespace, server: str, say: Callable[[str], N
             answer = gate.decide(caller.asked(tool), args, claim=True)
         except UndecidedError as error:
             return undecided(error)
+        if answer.allowed and answer.approval:
+            # The execution is linked to its decision.
+            return Refusal("", {"approved": True, **answer.described()}, passes=True)
         return None if answer.allowed else _refusal(answer)
 
     def stopped() -> Refusal | None:

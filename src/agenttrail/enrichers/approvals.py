@@ -140,6 +140,11 @@ class Approvals:
         """request, decision, execution, or None for what has nothing to do with approvals."""
         outcome = fields.get(f.APPROVAL_OUTCOME)
         if fields.get(f.EVENT_ACTION) == "execute_tool":
+            if fields.get(f.APPROVAL_SOURCE) == "policy" and "denied" in fields.get(
+                f.EVENT_TYPE, ()
+            ):
+                # A gate refused it (`tap --enforce`): it did not run, and nobody decided.
+                return "request" if outcome == "require_approval" else None
             if outcome in ("deny", "expired"):
                 return "decision"  # refused: it did not run
             if fields.get(f.MCP_RESULT_TYPE) == "input_required":

@@ -1,15 +1,18 @@
 """Decisions on approvals, for who may still refuse a call: a JSON Lines file that people's systems append to.
 
-    {"approval": "apr-1f0c…", "decision": "allow", "time": "2026-11-25T02:00:00Z",
+    {"approval": "decision", "id": "apr-1f0c…", "at": "2026-11-25T02:00:00Z", "outcome": "allow",
      "approver": "lead@example.com", "channel": "expense reviewers", "expires": "2026-11-25T06:00:00Z"}
 
-`approval` is the id that a refused call was given: a keyed hash of agent, server, tool and arguments.
-So a decision is for these arguments and no others, and a call that is tried again has the same id.
-`agenttrail verdicts` appends what is handed in over HTTP; a ticket system may append by itself.
+Lines are those of the format `approvals` (`agenttrail explain approvals`), so the same file can be read
+into the audit log; requests in it are passed over. `id` is the one that a refused call was given: a
+keyed hash of agent, server, tool and arguments. So a decision is for these arguments and no others, and
+a call that is tried again has the same id. Instead of it a line may name `agent`, `server`, `tool` and
+`arguments`. `agenttrail verdicts` appends what is handed in over HTTP.
 
-Promises: the last decision on an id counts; each allows one call, also where several processes ask
-(`FILE.used` says which were used, written and synced before the call goes on). A line that cannot be
-read is no decision. The file and its companion have mode 0600: approvers are people.
+Promises: the last decision on an id counts, and what cannot be read as a yes is none; each allows one
+call, also where several processes ask (`FILE.used` says which were used, written and synced before the
+call goes on). A `scope` of session or always needs `approvals.standing` in the policy, and is not used
+up. The file and its companion have mode 0600: approvers are people.
 
 Limits: flock(2), so not on a network disk without it. The last 100,000 ids are remembered.
 """
@@ -19,7 +22,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import OrderedDict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -29,10 +32,10 @@ from agenttrail.errors import AgenttrailError
 from agenttrail.governance.policy import ApprovalTerms
 
 _MOST = 100_000
-_OUTCOMES: Mapping[str, Literal["allow", "deny"]] = {
-    "allow": "allow", "approve": "allow", "approved": "allow", "accept": "allow",
-    "deny": "deny", "denied": "deny", "reject": "deny", "rejected": "deny", "expired": "deny",
-}  # fmt: skip
+_YES = frozenset(("allow", "allowed", "approve", "approved", "accept", "accepted"))
+_STANDING = ("session", "always")
+# Agent, server, tool and arguments of a decision without an id, to an id.
+Name = Callable[[str | None, str | None, str, Any], str]
 
 
 class DecisionsError(AgenttrailError):
@@ -47,7 +50,8 @@ class Decision:
     outcome: Literal["allow", "deny"]
     time: datetime
     approver: str = ""
-    channel: str = ""
+    source: str = "user"
+    scope: str = "once"
     expires: datetime | None = None
 
     def holds(self, terms: ApprovalTerms, now: datetime) -> bool:
@@ -57,10 +61,16 @@ class Decision:
 
 
 class Decisions:
-    """The decisions of a file, read on as it grows."""
+    """The decisions of a file, read on as it grows.
 
-    def __init__(self, path: str) -> None:
+    Args:
+        path: the file.
+        name: gives the id of a call, for decisions that have none.
+    """
+
+    def __init__(self, path: str, name: Name) -> None:
         self.path = path
+        self._name = name
         self._file = _Growing(path)
         self._used = _Growing(f"{path}.used")
         self._last: OrderedDict[str, Decision] = OrderedDict()
@@ -73,7 +83,7 @@ class Decisions:
             DecisionsError: it cannot be told.
         """
         for line in self._file.new():
-            decision = parsed(line)
+            decision = parsed(line, self._name)
             if decision is None:
                 continue
             before = self._last.get(decision.approval)
@@ -87,6 +97,8 @@ class Decisions:
         Raises:
             DecisionsError: that cannot be written: the call must not go on.
         """
+        if decision.scope in _STANDING:
+            return True
         name = f"{decision.approval} {decision.time.isoformat()}"
         with self._used.alone():
             for line in self._used.new():
@@ -103,7 +115,7 @@ class Decisions:
             DecisionsError: it cannot be written.
         """
         line = jsontext.dumps(dict(decision))
-        made = parsed(line)
+        made = parsed(line, self._name)
         if made is not None:
             with self._file.alone():
                 self._file.append(line + b"\n")
@@ -130,43 +142,63 @@ def allows(
     if decision is None or decision.outcome != "allow" or not decision.holds(terms, now):
         return False
     who = decision.approver.casefold()
-    if "user" not in terms.sources:
+    if decision.source not in terms.sources:
+        return False
+    if decision.scope in _STANDING and not terms.standing:
         return False
     if not terms.owner_may_approve and who and who in {name.casefold() for name in owners}:
         return False
     return not approvers or who in {name.casefold() for name in approvers}
 
 
-def parsed(line: bytes) -> Decision | None:
+def parsed(line: bytes, name: Name) -> Decision | None:
     """The decision that a line holds; None where it holds none."""
     try:
         value = jsontext.loads(line)
     except ValueError:
         return None
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or value.get("approval") not in ("decision", "expiry"):
         return None
-    approval, outcome = value.get("approval"), _OUTCOMES.get(str(value.get("decision")).lower())
-    time, expires = _moment(value.get("time")), _moment(value.get("expires"))
-    if not isinstance(approval, str) or not approval or len(approval) > 200 or outcome is None or time is None:  # fmt: skip
+    time, expires = _moment(value.get("at")), _moment(value.get("expires"))
+    approval = _id(value, name)
+    if not approval or time is None or (value.get("expires") is not None and expires is None):
         return None
-    if value.get("expires") is not None and expires is None:
-        return None
-    who, channel = value.get("approver"), value.get("channel")
+    yes = value["approval"] == "decision" and str(value.get("outcome")).strip().lower() in _YES
     return Decision(
-        approval=approval, outcome=outcome, time=time, expires=expires,
-        approver=who if isinstance(who, str) else "", channel=channel if isinstance(channel, str) else "",
+        approval=approval, outcome="allow" if yes else "deny", time=time, expires=expires,
+        approver=_text(value.get("approver")), source=_text(value.get("source")) or "user",
+        scope=_text(value.get("scope")) or "once",
     )  # fmt: skip
 
 
+def _id(value: dict[str, Any], name: Name) -> str:
+    given = value.get("id")
+    if isinstance(given, str) and 0 < len(given) <= 200:
+        return given
+    tool, arguments = value.get("tool"), value.get("arguments")
+    if given is not None or not isinstance(tool, str) or not isinstance(arguments, dict):
+        return ""
+    return name(
+        _text(value.get("agent")) or None, _text(value.get("server")) or None, tool, arguments
+    )
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
 def _moment(value: Any) -> datetime | None:
-    if not isinstance(value, str):
-        return None
+    """RFC 3339 (without a zone: UTC), or seconds to nanoseconds since 1970, told apart by their size."""
     try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            scale = next(s for s in (1, 10**3, 10**6, 10**9) if abs(value) < 10**11 * s)
+            return datetime.fromtimestamp(value / scale, UTC)
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except (ValueError, OverflowError, OSError, StopIteration):
         return None
-    # A time without a zone may be off by hours: it is no time to rely on.
-    return None if moment.tzinfo is None else moment.astimezone(UTC)
+    if moment is not None and moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return moment
 
 
 def _keep(memory: OrderedDict[str, Any], key: str, value: Any) -> None:

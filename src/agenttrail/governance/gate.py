@@ -15,7 +15,7 @@ the same one, other arguments have another. No answer holds an argument or an am
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
@@ -111,8 +111,8 @@ class Gate:
         )  # fmt: skip
         self._policy = None if policy is None else _Watched(lambda: [policy], lambda: self._load(policy))  # fmt: skip
         self._switch = None if kill_switch is None else KillSwitch(kill_switch, now=now)
-        self._decisions = None if approvals is None else Decisions(approvals)
         self._hash = None if key is None else Hasher(key)
+        self._decisions = None if approvals is None else Decisions(approvals, self._name)
         self._runbook, self._now = runbook, now
         if self._registry is not None:
             self._registry.value()
@@ -130,6 +130,19 @@ class Gate:
         """Where decisions are kept."""
         return self._decisions
 
+    @property
+    def has_registry(self) -> bool:
+        """Whether unknown agents can be told."""
+        return self._registry is not None
+
+    def holds(self, asked: Asked) -> Stop | None:
+        """The entry of the kill switch that holds for an agent.
+
+        Raises:
+            UndecidedError: it cannot be told.
+        """
+        return self._stop(asked)
+
     def agent(self, fields: dict[str, Any]) -> Agent | None:
         """The registered agent that these fields are of."""
         return self._registry.value().identify(fields) if self._registry is not None else None
@@ -138,7 +151,10 @@ class Gate:
         """The registered agent of this id."""
         if self._registry is None or name is None:
             return None
-        return self._registry.value().agents.get(name)
+        try:
+            return self._registry.value().agents.get(name)
+        except AgenttrailError as error:
+            raise UndecidedError(error.message, hint=error.hint) from None
 
     def stopped(self, asked: Asked) -> Answer | None:
         """The answer where a stop holds, whatever is called; None where none does.
@@ -171,7 +187,9 @@ class Gate:
                 action, basis = "require_approval", "budget" if stop.by == "budget" else "stopped"
                 rules = (stop.budget or stop.scope, *rules)
             runbook = (stop.runbook if stop is not None else "") or self._runbook
-            approval = self._approval(asked, arguments) if action == "require_approval" else ""
+            approval = ""
+            if action == "require_approval":
+                approval = self._name(asked.agent, asked.server, asked.tool or "", arguments)
             allowed = action == "automatic" or (
                 action == "require_approval"
                 and self._approved(approval, agent, found, terms, claim=claim)
@@ -213,11 +231,11 @@ class Gate:
         )  # fmt: skip
         return evaluate(call), evaluate.policy.version, evaluate.policy.approvals
 
-    def _approval(self, asked: Asked, arguments: Any) -> str:
+    def _name(self, agent: str | None, server: str | None, tool: str, arguments: Any) -> str:
+        """The id of the approval that a call needs; empty without a key."""
         if self._hash is None:
             return ""
-        tool = bare_tool(asked.tool or "", asked.server)
-        return "apr-" + self._hash("gate", [asked.agent, asked.server, tool, arguments])
+        return "apr-" + self._hash("gate", [agent, server, bare_tool(tool, server), arguments])
 
     def _approved(
         self, approval: str, agent: Agent | None, found: Verdict, terms: ApprovalTerms, *, claim: bool
@@ -225,13 +243,12 @@ class Gate:
         if self._decisions is None or not approval:
             return False
         decision = self._decisions.last(approval)
-        owners: Sequence[str] = ()
+        owners: Iterable[str] = ()
         if agent is not None and self._registry is not None:
-            contact = self._registry.value().contacts.get(agent.owner)
-            owners = (agent.owner, *(contact.ids if contact is not None else ()))
+            owners = self._registry.value().owner_names(agent)
         approvers = found.channel.approvers if found.channel is not None else ()
         if decision is None or not allows(
-            decision, terms, self._now(), owners=owners, approvers=approvers
+            decision, terms, self._now(), owners=tuple(owners), approvers=approvers
         ):
             return False
         return self._decisions.claim(decision) if claim else True
