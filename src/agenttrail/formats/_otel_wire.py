@@ -4,8 +4,11 @@ OTLP/JSON is what the Collector's file exporter and the SDKs write: `{"resourceS
 `{"resourceLogs": […]}`, attributes as lists of typed values, 64-bit integers as strings, ids as hex.
 One signal a line is what the source `otlp` gives: `{"kind": "span", "resource": {"attributes": {}},
 "scope": {}, "span": {}}` with attributes as a plain object; `"log"` likewise.
+Objects of the JavaScript SDK are what file exporters of agents write as they are (Gemini CLI's
+outfile, GitHub Copilot Chat): times as `[seconds, nanoseconds]`, private names with an underscore.
 
-Source: opentelemetry-proto 1.9, "OTLP/JSON"; trace.proto, logs.proto, common.proto.
+Source: opentelemetry-proto 1.9, "OTLP/JSON"; trace.proto, logs.proto, common.proto;
+@opentelemetry/sdk-trace-base 2.12 and sdk-logs 0.223 (SpanImpl, LogRecordImpl), and their 1.x names.
 """
 
 from __future__ import annotations
@@ -84,8 +87,18 @@ def is_export(data: Any) -> bool:
     return isinstance(data, dict) and any(key in data for key in ("resourceSpans", "resourceLogs"))
 
 
+_LOG_TIMES = ("_hrTime", "hrTime")
+
+
 def is_metrics(data: Any) -> bool:
-    return isinstance(data, dict) and "resourceMetrics" in data
+    return isinstance(data, dict) and ("resourceMetrics" in data or "scopeMetrics" in data)
+
+
+def is_sdk_object(data: Any) -> bool:
+    """True for a span or log record as the JavaScript SDK holds it."""
+    if not isinstance(data, dict) or not isinstance(data.get("attributes"), dict):
+        return False
+    return any(isinstance(data.get(name), list) for name in (*_LOG_TIMES, "startTime"))
 
 
 def is_flat(data: Any) -> bool:
@@ -98,6 +111,8 @@ def is_flat(data: Any) -> bool:
 
 def signals(data: dict[str, Any]) -> list[Signal]:
     """Every signal of one record, in the order of their ends, so that parts come before wholes."""
+    if is_sdk_object(data):
+        return [_sdk_object(data).sealed()]
     found = list(_exported(data)) if is_export(data) else [_flat(data)]
     found.sort(key=lambda signal: signal.end or signal.start or 0)
     return [signal.sealed() for signal in found]
@@ -124,6 +139,78 @@ def _flat(data: dict[str, Any]) -> Signal:
         signal, _plain(_object(data.get("resource")).get("attributes")), _object(data.get("scope"))
     )
     return signal
+
+
+def _sdk_object(data: dict[str, Any]) -> Signal:
+    context = _object(data.get("_spanContext", data.get("spanContext")))
+    parent = _object(data.get("parentSpanContext"))
+    status = _object(data.get("status"))
+    common: dict[str, Any] = {
+        "attributes": _plain(data.get("attributes")),
+        "trace_id": _hex(context.get("traceId"), 32),
+        "span_id": _hex(context.get("spanId"), 16),
+    }
+    if any(name in data for name in _LOG_TIMES):
+        body = data.get("_body", data.get("body"))
+        number = data.get("_severityNumber", data.get("severityNumber"))
+        signal = Signal(
+            kind="log",
+            name=_text(data.get("_eventName", data.get("eventName"))),
+            start=_pair(data.get("_hrTime", data.get("hrTime"))),
+            observed=_pair(data.get("_hrTimeObserved", data.get("hrTimeObserved"))),
+            body=_data_uri.without_content(body),
+            severity=_text(data.get("_severityText", data.get("severityText"))),
+            severity_number=number if type(number) is int else 0,
+            **common,
+        )
+    else:
+        kind = data.get("kind")
+        signal = Signal(
+            kind="span",
+            name=_text(data.get("name")),
+            parent_id=_hex(parent.get("spanId", data.get("parentSpanId")), 16),
+            start=_pair(data.get("startTime")),
+            end=_pair(data.get("endTime")),
+            # SpanKind of @opentelemetry/api has no "unspecified" and begins with INTERNAL as 0.
+            span_kind=_span_kind(kind + 1) if type(kind) is int else "unspecified",
+            failed=status.get("code") == _ERROR,
+            status_message=_text(status.get("message")),
+            events=[
+                {
+                    "name": _text(event.get("name")),
+                    "time": _pair(event.get("time")),
+                    "attributes": _plain(event.get("attributes")),
+                }
+                for event in _objects(data.get("events"))
+            ],
+            links=[
+                {
+                    "trace": _hex(_object(link.get("context")).get("traceId"), 32),
+                    "span": _hex(_object(link.get("context")).get("spanId"), 16),
+                    "attributes": _plain(link.get("attributes")),
+                }
+                for link in _objects(data.get("links"))
+            ],
+            **common,
+        )
+    resource = _object(data.get("resource"))
+    told = resource.get("_rawAttributes")
+    pairs = {
+        pair[0]: pair[1]
+        for pair in _list(told)
+        if isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str)
+    }
+    scope = data.get("instrumentationScope", data.get("instrumentationLibrary"))
+    _place(signal, _plain(pairs or resource.get("attributes", resource.get("_attributes"))), _object(scope))  # fmt: skip
+    return signal
+
+
+def _pair(value: Any) -> int | None:
+    """`[seconds, nanoseconds]` in nanoseconds."""
+    numbers = _list(value)
+    if len(numbers) != 2 or not all(type(number) is int for number in numbers):
+        return None
+    return _nanoseconds(numbers[0] * 10**9 + numbers[1])
 
 
 def _place(signal: Signal, resource: dict[str, Any], scope: dict[str, Any]) -> None:

@@ -1,7 +1,8 @@
 """Spans and log records of OpenTelemetry as events: of agents, of MCP, of anything else.
 
 Reads OTLP/JSON lines as the Collector's file exporter and the SDKs write them (one line, many
-signals), and one signal a line as the source `otlp` gives it.
+signals), one signal a line as the source `otlp` gives it, and the JavaScript SDK's own objects as
+agents' file exporters write them, one a line or printed over many lines (Gemini CLI's outfile).
 
 What becomes what:
 - A span or event of GenAI, MCP, OpenInference, Claude Code, Codex, Gemini CLI, pydantic-ai,
@@ -22,7 +23,8 @@ way, is the same event.
 
 Versions: opentelemetry-proto 1.9; semantic-conventions-genai e07f4eba and its predecessors from 1.26.
 
-Limits: metrics are dropped. A parent that comes before its children is not known to repeat their
+Limits: metrics are dropped. Of an object printed over many lines at most 100,000 lines and 16 MB are
+held; its end is a line with nothing but its closing brace. A parent that comes before its children is not known to repeat their
 usage. A call is told once within one run and `remember_max`.
 """
 
@@ -37,6 +39,7 @@ from agenttrail.errors import OptionError
 from agenttrail.formats import _event, _otel_agents, _otel_genai, _otel_openinference
 from agenttrail.formats import _messages as m
 from agenttrail.formats._coerce import coerce
+from agenttrail.formats._cut import CUT, drop_end
 from agenttrail.formats._event import Made
 from agenttrail.formats._otel_common import (
     TOOL,
@@ -47,7 +50,14 @@ from agenttrail.formats._otel_common import (
     leftovers,
     usage_marks,
 )
-from agenttrail.formats._otel_wire import Signal, is_export, is_flat, is_metrics, signals
+from agenttrail.formats._otel_wire import (
+    Signal,
+    is_export,
+    is_flat,
+    is_metrics,
+    is_sdk_object,
+    signals,
+)
 from agenttrail.jsontext import loads
 from agenttrail.seams import Drop, Dropped, Event, Record
 
@@ -58,8 +68,26 @@ _CLAUDE_SCOPES = ("com.anthropic.claude_code.events", "com.anthropic.claude_code
 _LEVELS = ((21, "fatal"), (17, "error"), (13, "warn"), (9, "info"), (5, "debug"), (1, "trace"))
 
 
+# Keys of an object printed over many lines that only this SDK has.
+_PRINTED = frozenset(
+    {
+        b'"_spanContext"',
+        b'"hrTime"',
+        b'"_hrTime"',
+        b'"instrumentationScope"',
+        b'"scopeMetrics"',
+    }
+)
+_HELD_LINES = 100_000
+_HELD_BYTES = 16 << 20
+_KEPT_LINES = 200  # of an object that cannot be read
+
+
 def sniff(lines: Sequence[bytes], path: str | None) -> int:  # noqa: ARG001
-    """Certain for OTLP/JSON exports and for signals one a line."""
+    """Certain for OTLP/JSON exports, signals one a line and the JavaScript SDK's objects."""
+    if lines and lines[0].strip() == b"{":
+        keys = {line.split(b":")[0].strip() for line in lines if line.startswith(b'  "')}
+        return 95 if keys & _PRINTED else 0
     for line in lines:
         head = line[:4096]
         if b'"resource' not in head and b'"kind"' not in head:
@@ -73,7 +101,7 @@ def sniff(lines: Sequence[bytes], path: str | None) -> int:  # noqa: ARG001
                 if head.lstrip()[:16].startswith((b'{"resourceSpans"', b'{"resourceLogs"'))
                 else 0
             )
-        if is_export(data) or is_metrics(data):
+        if is_export(data) or is_metrics(data) or is_sdk_object(data):
             return 95
         if is_flat(data) and ("attributes" in data[data["kind"]] or "resource" in data):
             return 95
@@ -107,18 +135,49 @@ class OtelFormat:
     def __init__(self, options: OtelOptions) -> None:
         self._keeps_others = options.other == "keep"
         self._memory = Memory(options.remember_max)
+        # An object that is printed over many lines, by stream: what there is of it so far.
+        self._open: dict[str, list[Record]] = {}
+        self._held_bytes: dict[str, int] = {}
 
     def __call__(self, record: Record, /) -> Iterable[Event | Dropped]:
+        if record.stream in self._open or record.data.rstrip() == b"{":
+            return self._printed(record)
         if not record.data.strip():
             raise Drop("blank")
+        return self._whole(record.data, record)
+
+    def end(self, stream: str, /) -> Iterable[Event | Dropped]:
+        return [_broken(self._open.pop(stream), "incomplete")] if stream in self._open else ()
+
+    def _printed(self, record: Record) -> Iterable[Event | Dropped]:
+        """One line of an object that is printed over many."""
+        held = self._open.setdefault(record.stream, [])
+        if record.data.rstrip() == b"{" and held:
+            # Another begins before this one has ended: its writer stopped in the middle.
+            self._open[record.stream] = [record]
+            self._held_bytes[record.stream] = len(record.data)
+            return [_broken(held, "incomplete")]
+        held.append(record)
+        size = self._held_bytes.get(record.stream, 0) * (len(held) > 1) + len(record.data)
+        self._held_bytes[record.stream] = size
+        if record.data.rstrip() == b"}":
+            del self._open[record.stream]
+            return self._whole(b"\n".join(each.data for each in held), *held)
+        if len(held) > _HELD_LINES or size > _HELD_BYTES:
+            del self._open[record.stream]
+            return [_broken(held, "too_long")]
+        return ()
+
+    def _whole(self, text: bytes, *origins: Record) -> Iterable[Event | Dropped]:
+        """The events of one JSON text."""
         try:
-            data = loads(record.data)
+            data = loads(text)
         except ValueError:
-            return [_event.unreadable(_ID, record, "not_json", timestamp=record.time, time="read")]
+            return [_broken(origins, "not_json")]
         if is_metrics(data):
-            raise Drop("metrics")
-        if not is_export(data) and not is_flat(data):
-            return [_event.unreadable(_ID, record, "unknown_shape", timestamp=record.time, time="read")]  # fmt: skip
+            return _dropped("metrics", origins)
+        if not (is_export(data) or is_flat(data) or is_sdk_object(data)):
+            return [_broken(origins, "unknown_shape")]
         events: list[Event | Dropped] = []
         again: dict[str, int] = {}
         for signal in signals(data):
@@ -128,13 +187,10 @@ class OtelFormat:
             # Two equal records of one export are two events.
             again[signal.identity] = number = again.get(signal.identity, 0) + 1
             part = signal.identity if number == 1 else f"{signal.identity}.{number}"
-            events.append(_finish(signal, made, record, part))
+            events.append(_finish(signal, made, origins, part))
         if not events:
-            raise Drop("other_signal" if self._keeps_others is False else "empty_export")
+            return _dropped("empty_export" if self._keeps_others else "other_signal", origins)
         return events
-
-    def end(self, stream: str, /) -> Iterable[Event | Dropped]:  # noqa: ARG002
-        return ()
 
     def _read(self, signal: Signal) -> Made | None:
         made = self._span(signal) if signal.kind == "span" else self._log(signal)
@@ -223,10 +279,34 @@ def _ours(signal: Signal) -> Made:
     if isinstance(signal.body, str) and signal.body:
         made.fields.setdefault(f.MESSAGE, signal.body)
     made.outcome = made.fields.get(f.EVENT_OUTCOME, "unknown")
+    made.fields.setdefault(f.EVENT_ACTION, "log")
     return made
 
 
-def _finish(signal: Signal, made: Made, record: Record, part: str) -> Event:
+def _dropped(reason: str, origins: Sequence[Record]) -> list[Event | Dropped]:
+    """All lines of a text let go of, each counted."""
+    if len(origins) == 1:
+        raise Drop(reason)
+    return [Dropped(origin, reason) for origin in origins]
+
+
+def _broken(origins: Sequence[Record], error: str) -> Event:
+    """The event of lines that are no signal: what they say, under the first one's position."""
+    first = origins[0]
+    if len(origins) == 1:
+        return _event.unreadable(_ID, first, error, timestamp=first.time, time="read")
+    text = b"\n".join(origin.data for origin in origins[:_KEPT_LINES])
+    fields = {
+        f.TIMESTAMP: first.time,
+        f.SOURCE_TIME: "read",
+        f.EVENT_ACTION: "unreadable",
+        f.SOURCE_ERROR: error,
+        f.SOURCE_RAW: {"value": drop_end(text.decode("utf-8", "replace")) + CUT},
+    }
+    return _event.make(_ID, fields, *origins, kind="pipeline_error")
+
+
+def _finish(signal: Signal, made: Made, origins: Sequence[Record], part: str) -> Event:
     is_ours = f.SCHEMA_VERSION_FIELD in made.fields
     start = signal.start
     if signal.kind == "log" and start is None:
@@ -241,7 +321,7 @@ def _finish(signal: Signal, made: Made, record: Record, part: str) -> Event:
         if made.fields.get(f.ERROR_TYPE) == UNTOLD and made.fields[f.EVENT_ACTION] == TOOL:
             made.fields[f.ERROR_TYPE] = "tool_error"
     fields: dict[str, Any] = {
-        f.TIMESTAMP: time or record.time,
+        f.TIMESTAMP: time or origins[0].time,
         f.SOURCE_TIME: "log" if time else "read",
         f.TRACE_ID: signal.trace_id,
         f.SPAN_ID: signal.span_id,
@@ -257,7 +337,7 @@ def _finish(signal: Signal, made: Made, record: Record, part: str) -> Event:
     if made.raw and not is_ours:
         fields[f.SOURCE_RAW] = made.raw
     return _event.make(
-        _ID, fields, record, part=part,
+        _ID, fields, *origins, part=part,
         category=made.category, type=made.type, outcome=made.outcome,
     )  # fmt: skip
 
