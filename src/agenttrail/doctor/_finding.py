@@ -12,8 +12,8 @@ Severity = Literal["error", "warning"]
 # Where --fix puts the hop: it takes unmasked data on the first and gives masked data to the second.
 HOP_GRPC = "127.0.0.1:4327"
 HOP_HTTP = "127.0.0.1:4328"
-BACK_GRPC = "127.0.0.1:4337"
-BACK_HTTP = "127.0.0.1:4338"
+BACK_GRPC = "127.0.0.1:4319"
+BACK_HTTP = "127.0.0.1:4320"
 _LOOPBACK = re.compile(r"(?:^|//|@)(?:127\.\d+\.\d+\.\d+|localhost|\[::1\]|::1)(?::|/|$)", re.I)
 
 
@@ -110,6 +110,11 @@ def ordered(findings: Iterable[Finding]) -> list[Finding]:
 def ours(text: object) -> bool:
     """Whether a name, a command or a path says that it is agenttrail's."""
     return "agenttrail" in str(text).lower()
+
+
+def comes_back(text: object) -> bool:
+    """Whether a source says that it gives masked data: agenttrail's, or named `masked`."""
+    return ours(text) or bool(re.search(r"(?i)(?<![a-z])masked(?![a-z])", str(text)))
 
 
 def loopback(address: object) -> bool:

@@ -23,6 +23,7 @@ from agenttrail.doctor._finding import (
     Finding,
     Place,
     Rule,
+    comes_back,
     loopback,
     ordered,
     ours,
@@ -302,7 +303,9 @@ class Reader:
 
 def comes_masked(section: Section) -> bool:
     """Whether an input gives what agenttrail has masked."""
-    return any(ours(section.get(key)) for key in ("alias", "tag", "path", "command"))
+    return comes_back(section.get("alias")) or any(
+        ours(section.get(key)) for key in ("tag", "path", "command")
+    )
 
 
 def tag_of(key: str, section: Section) -> str:

@@ -4,7 +4,7 @@ Checked against the Collector 0.145.0 and its contrib components (the source of 
 
 A pipeline's exporter is the mask where it is an OTLP exporter that has "agenttrail" in its name or
 its endpoint, or sends to an address of `--hop`; what comes back comes by an OTLP receiver with
-"agenttrail" in its name.
+"agenttrail" or the word "masked" in its name.
 
 Limits: files that the Collector merges (`--config a --config b`) are read one by one; `${env:…}` is
 not expanded; an in-process mask of an agent's SDK is not seen, so name the other sources with
@@ -24,6 +24,7 @@ from agenttrail.doctor._finding import (
     Finding,
     Place,
     Rule,
+    comes_back,
     loopback,
     ordered,
     ours,
@@ -68,6 +69,7 @@ RULES = {
             source="Collector 0.145.0: exporter/exporterhelper/README.md, block_on_overflow (default false)",
         ),
         Rule(
+            # Without a queue the error goes back to who sent it, who still has the data.
             id="otelcol-retry-ends", severity="error",
             why="after max_elapsed_time (5 minutes unless set) a batch is thrown away",
             fix="retry_on_failure.max_elapsed_time: 0",
@@ -212,9 +214,9 @@ class _Reader:
     def _receiver(self, name: str, signal: str) -> str:
         if name in self.connectors:
             return f"connector:{name}"
-        masked = _type(name) in _OTLP and ours(name)
+        masked = _type(name) in _OTLP and comes_back(name)
         path = str(get(self.doc, "receivers", name, "include") or "")
-        masked = masked or ("agenttrail" in path and _type(name) in _STANZA)
+        masked = masked or (ours(path) and _type(name) in _STANZA)
         node = Node(
             key=f"receiver:{name}:{signal}", name=name, place=self.place("receivers", name),
             raw=signal in _SIGNALS and not masked and self.asked.carries(name),
@@ -319,7 +321,7 @@ class _Reader:
                         "otelcol-queue-overflow", (*at, "block_on_overflow"), f"{name} drops what its queue cannot take",
                         mender.setting((*at, "block_on_overflow"), "true"),
                     )  # fmt: skip
-            yield from self._retries(name, here)
+                yield from self._retries(name, here)
             if self.is_hop(name):
                 yield from self._hop(name, settings, here)
 
@@ -363,7 +365,7 @@ class _Reader:
                         "otelcol-receiver-gives-up", (*where, "max_elapsed_time"), f"{name} gives up after {retry.get('max_elapsed_time', '5m')}",
                         mender.setting((*where, "max_elapsed_time"), "0"),
                     )  # fmt: skip
-            if _type(name) in _OTLP and ours(name):
+            if _type(name) in _OTLP and comes_back(name):
                 for protocol, inner in mapping(settings, "protocols").items():
                     inner = inner if isinstance(inner, dict) else {}
                     guarded = get(inner, "tls", "client_ca_file") or inner.get("auth")

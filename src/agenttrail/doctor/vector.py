@@ -5,7 +5,7 @@ together are one configuration, as `vector --config a --config b` reads them.
 
 A sink is the mask where its id or its address has "agenttrail" in it, or it sends to an address of
 `--hop`; what comes back comes from a source that has "agenttrail" in its id, its files or its
-command. A file sink that reads nothing but `….dropped` outputs is a quarantine: it stays here.
+command, or the word "masked" in its id. A file sink that reads nothing but `….dropped` outputs is a quarantine: it stays here.
 
 Limits: `${VAR}` is not expanded; VRL is not read, so a remap that cannot fail is told like one that
 can.
@@ -26,6 +26,7 @@ from agenttrail.doctor._finding import (
     Finding,
     Place,
     Rule,
+    comes_back,
     loopback,
     ordered,
     ours,
@@ -377,7 +378,7 @@ def is_toml(file: ConfigFile) -> bool:
 
 
 def _comes_masked(name: str, settings: dict[str, Any]) -> bool:
-    return ours(name) or any(
+    return comes_back(name) or any(
         ours(item) for key in ("include", "command") for item in listed(settings, key)
     )
 
