@@ -4,7 +4,7 @@ import os
 
 from hypothesis import settings
 
-pytest_plugins = ["tests.engines.fixtures"]
+pytest_plugins = ["tests.engines.fixtures", "tests._month"]
 
 # Continuous integration judges a change, not a draw: it tries the same examples every time. Every
 # other run draws new ones.

@@ -44,6 +44,9 @@ def test_an_event_gets_its_agents_owner_department_purpose_and_categories(
         f.REGISTRY_DEPARTMENT: "accounting",
         f.REGISTRY_PURPOSE: "Checks expense claims and pays them",
         f.DATA_CATEGORIES: ["finance"],
+        # What the registry holds of the tool, over whatever its server says.
+        f.TOOL_IDEMPOTENT: True,
+        f.TOOL_DESTRUCTIVE: True,
     }
     assert {name: fields[name] for name in given.fields} == dict(given.fields)
 

@@ -8,20 +8,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from agenttrail.insight.events import opened
 from agenttrail.insight.sli import slis
 from agenttrail.simulate._company import TOOLS
 from agenttrail.simulate.month import Month, simulate
-from tests.cli._run import agenttrail
 
 CLAIM_LIMITS = (10_000, 100_000)
-
-
-@pytest.fixture(scope="module")
-def month() -> Month:
-    return simulate(days=24, tasks_per_day=20)
 
 
 def rows(month: Month, kind: str) -> list[dict[str, Any]]:
@@ -89,25 +81,11 @@ def test_the_registry_of_the_company_knows_every_tool(month: Month) -> None:
         assert f"name: {tool.name}\n" in text
 
 
-@pytest.fixture(scope="module")
-def run(month: Month, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The month read by its own pipeline, as a user would."""
-    folder = tmp_path_factory.mktemp("month")
-    for name, content in month.files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
-    assert agenttrail(folder, "check", "pipeline.yaml").code == 0
-    done = agenttrail(folder, "run", "-c", "pipeline.yaml", "--json")
-    assert done.code == 0, done.err
-    report = json.loads(done.out)
-    assert report["balanced"]
-    assert report["unreadable"] == 0
-    return folder
-
-
-def test_every_task_is_found_with_its_calls_tokens_cost_and_end(month: Month, run: Path) -> None:
+def test_every_task_is_found_with_its_calls_tokens_cost_and_end(
+    month: Month, month_run: Path
+) -> None:
     """Exactly, to the last token and the last cent; in all formats. A capture of MCP says no end."""
-    with opened([str(run / "masked.jsonl")]) as db:
+    with opened([str(month_run / "masked.jsonl")]) as db:
         found = db.execute(
             """
             SELECT task, any_value(agent), max(task_state) FILTER (task_state <> 'started'),
@@ -129,8 +107,8 @@ def test_every_task_is_found_with_its_calls_tokens_cost_and_end(month: Month, ru
     assert sorted(found) == sorted(expected)
 
 
-def test_the_indicators_are_those_of_the_truth(month: Month, run: Path) -> None:
-    with opened([str(run / "masked.jsonl")]) as db:
+def test_the_indicators_are_those_of_the_truth(month: Month, month_run: Path) -> None:
+    with opened([str(month_run / "masked.jsonl")]) as db:
         found = {sums.key[0]: sums for sums in slis(db)}
     for agent in {row["agent"] for row in rows(month, "task")} - {"helpdesk"}:
         tasks = [row for row in rows(month, "task") if row["agent"] == agent]
@@ -153,8 +131,10 @@ PLANTED = {
 }  # fmt: skip
 
 
-def test_reconciliation_finds_what_was_planted_and_nothing_else(month: Month, run: Path) -> None:
-    with opened([str(run / "masked.jsonl")]) as db:
+def test_reconciliation_finds_what_was_planted_and_nothing_else(
+    month: Month, month_run: Path
+) -> None:
+    with opened([str(month_run / "masked.jsonl")]) as db:
         found = db.execute(
             "SELECT call_id, mark FROM (SELECT call_id, operation, unnest(approval_findings) AS mark FROM events) "
             "WHERE operation = 'execute_tool' AND mark <> 'target_missed'"
@@ -167,9 +147,9 @@ def test_reconciliation_finds_what_was_planted_and_nothing_else(month: Month, ru
     assert sorted(found) == sorted(expected)
 
 
-def test_budgets_are_passed_as_in_the_truth(month: Month, run: Path) -> None:
+def test_budgets_are_passed_as_in_the_truth(month: Month, month_run: Path) -> None:
     """The strictest verdict of each budget in each month, and of each task."""
-    with opened([str(run / "masked.jsonl")]) as db:
+    with opened([str(month_run / "masked.jsonl")]) as db:
         found = db.execute(
             "SELECT name, CASE WHEN name = 'one task' THEN task ELSE strftime(ts + INTERVAL 7 HOUR, '%Y-%m') END AS period, "
             "max_by(budget_verdict, CASE budget_verdict WHEN 'alert' THEN 1 WHEN 'require_approval' THEN 2 ELSE 3 END) "
@@ -183,8 +163,8 @@ def test_budgets_are_passed_as_in_the_truth(month: Month, run: Path) -> None:
         assert verdict in (expected[name, period], "stop")
 
 
-def test_the_registry_finds_what_was_planted(month: Month, run: Path) -> None:
-    with opened([str(run / "masked.jsonl")]) as db:
+def test_the_registry_finds_what_was_planted(month: Month, month_run: Path) -> None:
+    with opened([str(month_run / "masked.jsonl")]) as db:
         found = db.execute(
             "SELECT DISTINCT mark, task FROM (SELECT task, unnest(registry_findings) AS mark FROM events)"
         ).fetchall()
@@ -198,10 +178,10 @@ def test_the_registry_finds_what_was_planted(month: Month, run: Path) -> None:
     assert sorted(found) == sorted(expected)
 
 
-def test_nothing_of_a_person_is_in_the_masked_lines(month: Month, run: Path) -> None:
+def test_nothing_of_a_person_is_in_the_masked_lines(month: Month, month_run: Path) -> None:
     """E-mail addresses and phone numbers in four scripts; names are the balanced profile's."""
     raw = b"".join(month.files.values()).decode()
-    text = (run / "masked.jsonl").read_text()
+    text = (month_run / "masked.jsonl").read_text()
     for domain in ("example.co.th", "example.co.jp", "example.la", "example.net"):
         assert f"@{domain}" in raw
         assert f"@{domain}" not in text

@@ -26,6 +26,8 @@ VERBS = (
     "tap",
     "hop",
     "simulate",
+    "timeline",
+    "replay_plan",
     "slo",
     "setup",
     "doctor",

@@ -1,7 +1,8 @@
 """Says whose agent an event is of, what data it deals with, and what the registry does not allow.
 
 From the agent registry (`agenttrail explain agents`) it adds agent id, owner, department and purpose,
-the data categories that are declared for the tool, and findings:
+the data categories that are declared for the tool, what it says of the tool (read only, idempotent,
+destructive: over the server's own claim), and findings:
 
 - `unregistered_agent`: no entry's match fits the event;
 - `undeclared_server`, `undeclared_tool`: the agent's entry does not name what it used;
@@ -141,12 +142,18 @@ class RegistryEnricher:
                 findings.append(undeclared)
         if facts is not None and _beyond(agent, facts):
             findings.append("category_not_allowed")
+        held = {
+            f.TOOL_READ_ONLY: facts.read_only,
+            f.TOOL_IDEMPOTENT: facts.idempotent,
+            f.TOOL_DESTRUCTIVE: facts.destructive,
+        } if facts else {}  # fmt: skip
         known = _Known(
             added={
                 f.REGISTRY_AGENT_ID: agent.id,
                 f.REGISTRY_OWNER: agent.owner,
                 f.REGISTRY_DEPARTMENT: agent.department,
                 f.REGISTRY_PURPOSE: agent.purpose,
+                **{name: value for name, value in held.items() if value is not None},
             },
             findings=tuple(findings),
             categories=facts.data_categories if facts else (),
