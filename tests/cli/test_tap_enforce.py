@@ -107,13 +107,9 @@ async def passes(client: Any, zone: str) -> None:
     assert zone in result.content[0].text
 
 
-def decide(folder: Path, approval: str, decision: str, **more: str) -> None:
-    made = {
-        "approval": approval,
-        "decision": decision,
-        "time": datetime.now(UTC).isoformat(),
-        **more,
-    }
+def decide(folder: Path, approval: str, outcome: str, **more: str) -> None:
+    at = datetime.now(UTC).isoformat()
+    made = {"approval": "decision", "id": approval, "at": at, "outcome": outcome, **more}
     with (folder / "decisions.jsonl").open("a") as file:
         file.write(json.dumps(made) + "\n")
 
@@ -198,6 +194,8 @@ def test_refused_calls_never_reach_the_server_and_are_on_record(tmp_path: Path, 
     assert first["agenttrail"]["policy"] == {"verdict": "stop", "basis": "always", "rules": ["no conversions"], "version": "7"}  # fmt: skip
     assert first["agenttrail"]["approval"] == {"outcome": "deny", "source": "policy"}
     assert first["gen_ai"]["tool"]["call"]["arguments"]["time"] == "<EMAIL_ADDRESS>"
+    # The execution that an approval let pass is linked to it.
+    assert [e["agenttrail"]["approval"]["id"] for e in calls if e not in denied and "approval" in e["agenttrail"]] == ids  # fmt: skip
     assert denied[1]["agenttrail"]["approval"] == {
         "outcome": "require_approval", "source": "policy", "id": ids[0], "stage": "request", "channel": "desk"}  # fmt: skip
     stopped = next(e for e in denied if e["agenttrail"]["policy"]["basis"] == "stopped")
