@@ -14,6 +14,8 @@ from agenttrail import config
 from agenttrail.cli import parser
 from agenttrail.cli.explain import default_text, parts_of, type_name
 from agenttrail.fields import ECS_VERSION, FIELDS, GEN_AI_SEMCONV, SCHEMA_VERSION, SEMCONV
+from agenttrail.governance.policy import PolicyFile
+from agenttrail.governance.registry import RegistryFile
 
 PATH = Path(__file__).parent / "reference.md"
 
@@ -22,6 +24,15 @@ def verbs() -> dict[str, argparse.ArgumentParser]:
     """Each command's parser by its name."""
     (action,) = [a for a in parser()._actions if isinstance(a, argparse._SubParsersAction)]
     return dict(action.choices)
+
+
+def _all_verbs() -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """Each command, and behind it the actions that it has."""
+    for name, verb in verbs().items():
+        yield name, verb
+        for action in verb._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                yield from ((f"{name} {inner}", parser) for inner, parser in action.choices.items())
 
 
 def build() -> str:
@@ -38,11 +49,14 @@ def _head() -> Iterator[str]:
 
 def _commands() -> Iterator[str]:
     yield "## Commands"
-    for name, verb in verbs().items():
+    for name, verb in _all_verbs():
         yield from ("", f"### agenttrail {name}", "", str(verb.description), "")
         yield from ("| option | meaning |", "| --- | --- |")
         for action in verb._actions:
             if isinstance(action, argparse._HelpAction):
+                continue
+            if isinstance(action, argparse._SubParsersAction):
+                yield f"| `{action.metavar}` | {', '.join(action.choices)} |"
                 continue
             flags = ", ".join(action.option_strings)
             value = action.metavar or ("" if action.nargs == 0 else action.dest.upper())
@@ -56,6 +70,12 @@ def _components() -> Iterator[str]:
     yield from _options(config.PipelineOptions)
     yield from ("", "### delivery", "")
     yield from _options(config.DeliveryOptions)
+    for title, cls in (("Agent registry file", RegistryFile), ("Policy file", PolicyFile)):
+        yield from ("", f"## {title}", "")
+        yield from _options(cls)
+        for name, part in parts_of(cls):
+            yield from ("", f"### {name}", "", (part.__doc__ or "").split("\n")[0], "")
+            yield from _options(part)
     yield from ("", "## Hop file", "")
     yield from _options(config.HopOptions)
     for stage, union in config.STAGES.items():

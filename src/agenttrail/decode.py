@@ -97,14 +97,14 @@ def decode(
         ConfigError: everything that is wrong, at once.
     """
     decoder = _Decoder(path, os.environ if environment is None else environment)
-    node = _composed(text, path)
+    node = _composed(text, path, cls)
     value = decoder.value(node, cls, "")
     if decoder.problems:
         raise ConfigError(decoder.problems)
     return value
 
 
-def _composed(text: str, path: str) -> yaml.Node:
+def _composed(text: str, path: str, cls: type[Any]) -> yaml.Node:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -114,7 +114,8 @@ def _composed(text: str, path: str) -> yaml.Node:
     except yaml.YAMLError as error:
         raise ConfigError([f"{path}:1: not YAML: {type(error).__name__}"]) from None
     if node is None:
-        raise ConfigError([f"{path}:1: the file is empty\n  try: agenttrail explain pipeline"])
+        name = getattr(cls, "explained_as", "pipeline")
+        raise ConfigError([f"{path}:1: the file is empty\n  try: agenttrail explain {name}"])
     return node
 
 
@@ -159,7 +160,7 @@ def document(
     """
     decoder = _Decoder(path, os.environ if environment is None else environment, lenient=True)
     try:
-        node = _composed(text, path)
+        node = _composed(text, path, cls)
     except ConfigError as error:
         return Document(path, None, list(error.problems))
     value = decoder.value(node, cls, "")

@@ -32,6 +32,8 @@ VERBS = (
     "setup",
     "doctor",
     "canary",
+    "registry",
+    "policy",
     "list",
     "explain",
     "schema",

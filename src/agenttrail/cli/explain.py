@@ -10,6 +10,7 @@ import json
 import sys
 import types
 import typing
+from decimal import Decimal
 from typing import Any, Literal, Union, get_args, get_origin
 
 from agenttrail.errors import UsageError
@@ -40,9 +41,11 @@ def add(verbs: Any) -> None:
     parser = verbs.add_parser(
         "explain",
         help="a component's promises and options; `pipeline`; `fields`",
-        description="Shows what a component does, what it promises, its limits and its options. `explain pipeline` shows the pipeline file, `explain hop` the file of a hop, `explain fields [PREFIX]` every field that is emitted.",
+        description="Shows what a component does, what it promises, its limits and its options. `explain pipeline` shows the pipeline file, `explain hop` the file of a hop, `explain agents` and `explain policy` the agent registry and the policy, `explain fields [PREFIX]` every field that is emitted.",
     )
-    parser.add_argument("name", metavar="NAME", help="component, pipeline, hop, fields")
+    parser.add_argument(
+        "name", metavar="NAME", help="component, pipeline, hop, agents, policy, fields"
+    )
     parser.add_argument("prefix", nargs="?", default="", metavar="PREFIX", help="with fields: only those that begin so")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.set_defaults(run=run)
@@ -58,6 +61,10 @@ def run(arguments: argparse.Namespace) -> int:
         found = [("pipeline", config.PipelineOptions), ("delivery", config.DeliveryOptions)]
     elif arguments.name == "hop":
         found = [("hop", config.HopOptions)]
+    elif arguments.name == "agents":
+        from agenttrail.governance.registry import RegistryFile
+
+        found = [("agents.yaml", RegistryFile)]
     else:
         found = [
             (f"{stage} {name}", cls)
@@ -65,10 +72,14 @@ def run(arguments: argparse.Namespace) -> int:
             for name, cls in config.members(union).items()
             if name == arguments.name
         ]
+    if arguments.name == "policy":
+        from agenttrail.governance.policy import PolicyFile
+
+        found.append(("policy.yaml", PolicyFile))
     if not found:
         names = sorted({n for union in config.STAGES.values() for n in config.members(union)})
         close = difflib.get_close_matches(
-            arguments.name, [*names, "pipeline", "hop", "fields"], n=1
+            arguments.name, [*names, "pipeline", "hop", "agents", "fields"], n=1
         )
         raise UsageError(
             f"nothing is called '{arguments.name}'",
@@ -120,7 +131,7 @@ def parts_of(cls: type[Any]) -> list[tuple[str, type[Any]]]:
         for inner in get_args(hint):
             look(inner, name)
 
-    if cls in components:
+    if cls in components or cls.__name__.endswith("File"):
         for option in options_of(cls):
             look(option.type, option.name)
     return [(title, part) for part, title in found.items()]
@@ -130,7 +141,9 @@ def _print(title: str, cls: type[Any]) -> None:
     from agenttrail.config import options_of
 
     module = importlib.import_module(cls.__module__)
-    whole = hasattr(cls, "type") and cls.__name__.endswith("Options")
+    whole = cls.__name__.endswith("File") or (
+        hasattr(cls, "type") and cls.__name__.endswith("Options")
+    )
     text = (module.__doc__ if whole else cls.__doc__) or ""
     sys.stdout.write(f"{title}\n{'=' * len(title)}\n\n{text.strip()}\n\n")
     options = options_of(cls)
@@ -183,7 +196,7 @@ def type_name(hint: Any) -> str:
         return type_name(get_args(hint)[0])
     if dataclasses.is_dataclass(hint):
         return str(getattr(hint, "type", "")) or "mapping"
-    plain = {str: "text", int: "whole number", float: "number", bool: "true or false", type(None): "null"}  # fmt: skip
+    plain = {str: "text", int: "whole number", float: "number", Decimal: "number", bool: "true or false", type(None): "null"}  # fmt: skip
     return plain[hint]
 
 

@@ -240,6 +240,8 @@ class ApprovalTerms:
 class PolicyFile:
     """A policy.yaml."""
 
+    explained_as: ClassVar[str] = "policy"
+
     version: Annotated[str, "Version of the policy: events carry it."]
     default: Annotated[Action, "What holds for a call that no rule speaks of."]
     seed: Annotated[str | None, "Secret that sampling draws by; needed where a rule samples."] = (

@@ -39,7 +39,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
 from agenttrail import decode
 from agenttrail import fields as f
@@ -183,6 +183,7 @@ class Agent:
     office: Annotated[str, "Place that it works for."] = ""
     match: Annotated[tuple[Match, ...], "What its events have; one of these has to fit."] = ()
     uses: Annotated[tuple[Use, ...], "MCP servers and tools that it uses."] = ()
+    skills: Annotated[tuple[str, ...], "Ids of the skills on its A2A agent card."] = ()
     hands_over_to: Annotated[tuple[str, ...], "Ids of agents that it may hand over to."] = ()
     data_categories: Annotated[tuple[str, ...], "Categories of data that it may deal with."] = ()
     pii: Annotated[Pii, "Personal data that it may deal with, at most."] = "none"
@@ -222,6 +223,8 @@ class Agent:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistryFile:
     """An agents.yaml, or one file of a folder."""
+
+    explained_as: ClassVar[str] = "agents"
 
     contacts: Annotated[
         dict[str, Contact], "Owners and the like, by the names that agents give them."
