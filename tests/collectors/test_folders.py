@@ -30,7 +30,7 @@ BYPASSES = {
     "kubernetes": (r"exporters: \[otlp/agenttrail\]", "exporters: [otlphttp/backend]"),
     "logstash": (r'id => "agenttrail"\s+path => "[^"]+"', 'path => "/var/log/agents/*.jsonl"'),
     "otel_collector": (r"exporters: \[otlp/agenttrail\]", "exporters: [elasticsearch]"),
-    "rsyslog": (r'ruleset\(name="agenttrail_quarantine"\) \{', 'ruleset(name="agenttrail_in") { action(type="omfwd" target="a") }\n\\g<0>'),
+    "rsyslog": (r'action\(\s+name="agenttrail_mask"', 'action(type="omfwd" target="siem.example.com")\n\\g<0>'),
     "vector": (r"inputs: \[agenttrail_masked\]", "inputs: [agents]"),
 }  # fmt: skip
 

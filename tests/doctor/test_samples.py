@@ -100,7 +100,7 @@ def test_pipelines_of_logstash_are_joined_by_their_address() -> None:
 
 def test_files_of_one_collector_are_one_configuration() -> None:
     """A Vector sink in one file reads a source of the other one; rsyslog's workDirectory likewise."""
-    one = ConfigFile("a.yaml", "sources:\n  a: {type: file, include: [/x]}\nacknowledgements: {enabled: true}\n")  # fmt: skip
+    one = ConfigFile("a.yaml", "sources:\n  a: {type: file, include: [/x], max_line_bytes: 16777216}\nacknowledgements: {enabled: true}\n")  # fmt: skip
     two = ConfigFile("b.yaml", "sinks:\n  s:\n    type: http\n    inputs: [a]\n    uri: https://x.example.com\n")  # fmt: skip
     findings = KINDS["vector"].examine([one, two], Asked())
     assert [(f.place, f.rule.id) for f in findings] == [(("b.yaml", 4), "vector-bypass")]

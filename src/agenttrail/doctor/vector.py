@@ -43,6 +43,7 @@ _OTHER_SOURCES = frozenset(
      "prometheus_scrape", "prometheus_remote_write", "prometheus_pushgateway", "statsd",
      "static_metrics")
 )  # fmt: skip
+_LONG_LINE = 1_000_000
 _VOLATILE = re.compile(r"^(/tmp|/var/tmp|/dev/shm|/run|/var/run)(/|$)")
 
 RULES = {
@@ -89,6 +90,13 @@ RULES = {
             why="after that many attempts a batch is thrown away",
             fix="leave request.retry_attempts out (it never ends)",
             source="Vector 0.58.0: sinks/generated/http.cue, request.retry_attempts (default 2^63-1)",
+        ),
+        Rule(
+            id="vector-long-lines",
+            severity="warning",
+            why="a line longer than max_line_bytes (102,400 unless set) is thrown away; agents write longer lines",
+            fix="max_line_bytes: 16777216",
+            source="Vector 0.58.0: sources/generated/file.cue, max_line_bytes (default 102400)",
         ),
         Rule(
             id="vector-no-checkpoint", severity="error",
@@ -349,6 +357,9 @@ class _Reader:
 
     def _source(self, name: str) -> Iterator[Finding]:
         settings = self.parts[("sources", name)]
+        longest = settings.get("max_line_bytes", 102_400)
+        if settings.get("type") == "file" and isinstance(longest, int) and longest < _LONG_LINE and not _comes_masked(name, settings):  # fmt: skip
+            yield self._finding("vector-long-lines", "sources", name, ("max_line_bytes",), f"{name} throws lines of more than {longest:,} bytes away", "16777216")  # fmt: skip
         if truth(settings.get("ignore_checkpoints"), default=False):
             yield self._finding("vector-no-checkpoint", "sources", name, ("ignore_checkpoints",), f"{name} does not use its positions", "false")  # fmt: skip
         if _VOLATILE.match(str(settings.get("data_dir") or "")):
