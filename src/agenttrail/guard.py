@@ -12,8 +12,8 @@ its envelope, with the class `MaskTimeout`, `MaskDied` or `MaskMissing` (fail cl
 A worker that cannot be started again is tried for with growing pauses. Items wait for it as long as the
 time limit; from then on they come back as envelopes until it is there. A worker ends by itself where its owner is gone, even one that hangs.
 
-Cost: 1 to 2 s and 170 MB for a worker, and a copy of each item both ways. Not for several threads at
-once.
+One guard serves all threads of a process, one after the other. Cost: 1 to 2 s and 170 MB for a worker,
+and a copy of each item both ways.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -48,7 +49,7 @@ _PAUSES_S = (0.1, 1.0, 2.0, 5.0, 10.0, 30.0)
 # How much longer than its owner waits a worker lives by itself over one batch, in seconds.
 _GRACE_S = 10.0
 _HEAD = struct.Struct(">Q")
-_PROGRAM = "import sys; sys.path[:] = {path!r}; from agenttrail.guard import _work; _work({r}, {w})"
+_PROGRAM = "{path}from agenttrail.guard import _work; _work({r}, {w})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,8 @@ class Guard:
     Args:
         options: of the mask.
         timeout_s: how long a worker may take for what it was given at once, in seconds.
-        python: the interpreter that workers run in; ours where it is empty.
+        python: the interpreter that workers run in, which finds agenttrail by itself; where it is empty
+            ours, with our search path.
 
     Attributes:
         restarts: workers started in the place of one that was killed or died.
@@ -77,7 +79,8 @@ class Guard:
     def __init__(self, options: PresidioOptions, *, timeout_s: float, python: str = "") -> None:
         self._options = replace(options, workers=1)
         self._timeout_s = timeout_s
-        self._python = python or sys.executable
+        self._python = python
+        self._lock = threading.Lock()
         self._workers: list[_Worker | None] = []
         self._failures, self._not_before, self._missing_since = 0, 0.0, 0.0
         self.restarts = 0
@@ -127,6 +130,10 @@ class Guard:
 
     def _run(self, method: _Method, items: Sequence[Any], sizes: Sequence[int]) -> list[Any]:
         """What a worker makes of each item, or `_Lost`, in their order; shared out by their sizes."""
+        with self._lock:
+            return self._shared_out(method, items, sizes)
+
+    def _shared_out(self, method: _Method, items: Sequence[Any], sizes: Sequence[int]) -> list[Any]:
         if not items:
             return []
         shares = _shares(sizes, len(self._workers))
@@ -242,10 +249,12 @@ class _Worker:
     def __init__(self, options: PresidioOptions, python: str, timeout_s: float) -> None:
         their_in, our_out = os.pipe()
         our_in, their_out = os.pipe()
-        program = _PROGRAM.format(path=sys.path, r=their_in, w=their_out)
+        # Another interpreter has libraries of its own.
+        path = "" if python else f"import sys; sys.path[:] = {sys.path!r}; "
+        program = _PROGRAM.format(path=path, r=their_in, w=their_out)
         try:
             self._process = subprocess.Popen(  # noqa: S603  our own program
-                [python, "-c", program],
+                [python or sys.executable, "-c", program],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

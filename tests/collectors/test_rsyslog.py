@@ -8,7 +8,6 @@ import os
 import resource
 import signal
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from tests.collectors import _canaries as canaries
+from tests.collectors._door import Door
 from tests.engines import rsyslog
-from tests.engines._process import PROJECT, free_ports
+from tests.engines._process import PROJECT
 from tests.engines.elasticsearch import Server
 from tests.engines.fixtures import required
 
@@ -223,49 +223,6 @@ def test_a_program_that_cannot_be_started_keeps_everything_on_the_machine_and_as
         (made.folder / "elsewhere").rename(program)
         made.write(canaries.lines(range(5, 8)))
         made.wait_for(range(5, 8))
-
-
-class Door:
-    """A way to a server that can be shut."""
-
-    def __init__(self, target: int) -> None:
-        (self.port,) = free_ports(1)
-        self._target = target
-        self._listener: socket.socket | None = None
-        self._open: list[socket.socket] = []
-
-    def open(self) -> None:
-        listener = socket.create_server(("127.0.0.1", self.port))
-        self._listener = listener
-        threading.Thread(target=self._serve, args=(listener,), daemon=True).start()
-
-    def shut(self) -> None:
-        assert self._listener is not None
-        for each in [self._listener, *self._open]:
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
-        self._open = []
-
-    def _serve(self, listener: socket.socket) -> None:
-        while True:
-            try:
-                near, _ = listener.accept()
-                far = socket.create_connection(("127.0.0.1", self._target))
-            except OSError:
-                return
-            self._open += [near, far]
-            for a, b in ((near, far), (far, near)):
-                threading.Thread(target=_pump, args=(a, b), daemon=True).start()
-
-
-def _pump(a: socket.socket, b: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := a.recv(1 << 16):
-            b.sendall(data)
-    for each in (a, b):
-        with contextlib.suppress(OSError):
-            each.shutdown(socket.SHUT_RDWR)
 
 
 def test_elasticsearch_that_goes_away_and_comes_back_gets_everything(

@@ -170,6 +170,8 @@ class PresidioOptions:
     workers: Annotated[int, "Processes that mask; they share the model's memory."] = 1
 
     def __post_init__(self) -> None:
+        if self.profile not in ("stock", "balanced", "fast"):
+            raise OptionError("profile", "must be stock, balanced or fast")
         if self.workers < 1:
             raise OptionError("workers", "must be at least 1")
         if not 0 <= self.score_threshold <= 1:
