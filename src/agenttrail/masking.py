@@ -56,9 +56,12 @@ class Masker:
         *,
         profile: Profile = "balanced",
     ) -> None:
-        self._mask = (options or PresidioOptions(profile=profile)).build()
+        self._options = options or PresidioOptions(profile=profile)
+        self._mask = self._options.build()
         self._lock = threading.Lock()
         self._thread: int | None = None  # that masks right now
+        # Forked in the middle of masking: what the engine held belongs to a thread that is no more.
+        self._is_torn = False
         self.failures: Counter[str] = Counter()
         _maskers.add(self)
 
@@ -79,13 +82,21 @@ class Masker:
             with self._lock:
                 self._thread = threading.get_ident()
                 try:
-                    masked = self._mask.signals(signals)
+                    masked = self._whole_mask().signals(signals)
+                except Exception as error:  # noqa: BLE001 - the mask does not raise, making it may
+                    masked = [failed_signal(signal, type(error).__name__) for signal in signals]
                 finally:
                     self._thread = None
         for signal in masked:
             if signal.failed:
                 self.failures[signal.error] += 1
         return masked
+
+    def _whole_mask(self) -> Any:
+        if self._is_torn:
+            self._mask = self._options.build()
+            self._is_torn = False
+        return self._mask
 
     def values(self, values: Sequence[Any], /) -> list[tuple[Any, str]]:
         """JSON values masked in one batch, each with the class of its failure or an empty string.
@@ -175,6 +186,7 @@ def _after_fork() -> None:
     global _making
     _making = threading.Lock()
     for masker in _maskers:
+        masker._is_torn = masker._is_torn or masker._thread is not None
         masker._lock, masker._thread = threading.Lock(), None
 
 

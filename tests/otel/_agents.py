@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ ASK = f"Refund {NAME}, {MAIL}, who rang from {PHONE}"
 async def mcp_client(provider: TracerProvider, environment: dict[str, str] | None = None) -> None:
     """An MCP client that talks to a real server over stdio; the SDK makes the spans itself."""
     from mcp import Client, MCPError, StdioServerParameters
+    from mcp.client.stdio import stdio_client
     from mcp.shared import _otel
 
     tracer, _otel._tracer = _otel._tracer, provider.get_tracer("mcp-python-sdk")
@@ -35,8 +37,12 @@ async def mcp_client(provider: TracerProvider, environment: dict[str, str] | Non
         server = StdioServerParameters(
             command=sys.executable, args=[str(SERVER)], env=environment or {}
         )
-        with provider.get_tracer("agent").start_as_current_span("turn"):
-            async with Client(server) as client:
+        with (
+            open(os.devnull, "w") as quiet,
+            provider.get_tracer("agent").start_as_current_span("turn"),
+        ):
+            # Its default is the standard error of the moment it was imported in.
+            async with Client(stdio_client(server, errlog=quiet)) as client:
                 await client.list_tools()
                 await client.call_tool("find_customer", {"email": MAIL})
                 await client.call_tool("refund", {"email": MAIL, "card": CARD})
