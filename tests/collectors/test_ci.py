@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.cli._run import BINARY
+from tests.cli._run import BINARY, agenttrail
 
 FOLDER = Path(__file__).parents[2] / "collectors" / "ci"
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
@@ -137,3 +137,14 @@ def test_every_job_is_valid_shell_in_valid_yaml(path: Path) -> None:
     for script in scripts:
         subprocess.run(["bash", "-n", "-c", script], check=True)
     assert "agenttrail registry" in "\n".join(scripts)
+
+
+def test_the_sample_is_what_the_command_prints(tmp_path: Path) -> None:
+    """Of the example's registry."""
+    shutil.copy(EXAMPLES / "agents.yaml", tmp_path / "agents.yaml")
+    done = agenttrail(
+        tmp_path, "registry", "update", "agents.yaml", "--agent", "expense",
+        "--from", str(FOLDER / "sample.mcp.json"), "--version", "2.1", "--by", "deploy",
+        "--reason", "Release 7", "--now", "2026-11-25",
+    )  # fmt: skip
+    assert done.out == (FOLDER / "sample.diff").read_text()
