@@ -42,7 +42,7 @@ from agenttrail.governance import approvals as book
 from agenttrail.governance import policy, registry
 from agenttrail.governance.hashing import Hasher
 from agenttrail.governance.state import State
-from agenttrail.governance.verdicts import Evaluator, Verdict, call_of
+from agenttrail.governance.verdicts import Call, Evaluator, Verdict, call_of
 from agenttrail.keys import KeyOptions, read_keys
 from agenttrail.seams import Event
 
@@ -119,9 +119,9 @@ class Approvals:
         if stage == "execution":
             added = self._execution(fields, event)
         elif stage == "decision":
-            added = self._decision(fields, event)
+            added = self._decision(fields, event, call_of(fields))
         elif stage == "request":
-            added = self._request(fields)
+            added = self._request(fields, call_of(fields))
         if not added and not claimed:
             return event
         merged = {**fields, **{name: value for name, value in added.items() if value is not None}}
@@ -161,13 +161,14 @@ class Approvals:
         return None
 
     # --- the three stages ------------------------------------------------------------------------
-    def _request(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        names = _names(fields)
-        key, case = self._book.find(names)
+    def _request(self, fields: Mapping[str, Any], call: Call | None) -> dict[str, Any]:
+        names = _names(fields, call)
+        place = self._book.find(names)
+        key, case = place.key, place.case
         case.id = case.id or _id(names, key)
         moment = _seconds(fields)
         case.asked = moment if case.asked is None else min(case.asked, moment)
-        channel, target = self._channel(fields)
+        channel, target = self._channel(fields, call)
         case.channel, case.target_ms = channel or case.channel, target or case.target_ms
         if f.TOOL_ARGUMENTS in fields:
             case.arguments = self._book.hash("arguments", names.arguments)
@@ -178,7 +179,7 @@ class Approvals:
             if settles:
                 case.requests[event_id] = [settles, marks]
         settles, marks = case.requests.get(event_id, ([], []))
-        self._book.keep(key, case, names)
+        self._book.keep(place)
         return {
             f.APPROVAL_STAGE: "request",
             f.APPROVAL_ID: case.id,
@@ -189,7 +190,9 @@ class Approvals:
             f.APPROVAL_SETTLES: settles,
         }
 
-    def _decision(self, fields: Mapping[str, Any], event: Event) -> dict[str, Any]:
+    def _decision(
+        self, fields: Mapping[str, Any], event: Event, call: Call | None
+    ) -> dict[str, Any]:
         elicited = fields.get(f.MCP_ELICITATION_ACTION)
         outcome = fields.get(f.APPROVAL_OUTCOME)
         if outcome not in ("allow", "deny", "expired"):
@@ -199,12 +202,13 @@ class Approvals:
             # An elicitation of its own stands for the call that it came in the middle of.
             self._elicit(fields, event, moment, outcome)
             return {f.APPROVAL_STAGE: "decision", f.APPROVAL_OUTCOME: outcome, f.APPROVAL_SOURCE: "user"}  # fmt: skip
-        names = _names(fields)
-        key, case = self._book.find(names)
+        names = _names(fields, call)
+        place = self._book.find(names)
+        key, case = place.key, place.case
         case.id = case.id or _id(names, key)
         event_id = fields[f.EVENT_ID]
         decision = next((d for d in case.decisions if d.event == event_id), None)
-        channel, target = self._channel(fields)
+        channel, target = self._channel(fields, call)
         case.channel, case.target_ms = case.channel or channel, case.target_ms or target
         wait = fields.get(f.APPROVAL_WAIT_MS)
         if wait is None and case.asked is not None and moment >= case.asked:
@@ -216,7 +220,7 @@ class Approvals:
             case.decisions.append(decision)
             decision.settles, more = book.judged_again(case, self._terms, decision)
             decision.marks += more
-        self._book.keep(key, case, names)
+        self._book.keep(place)
         expires = decision.expires
         if expires is None and outcome == "allow":
             expires = moment + self._terms.valid_for_s
@@ -240,8 +244,9 @@ class Approvals:
             return {}
         verdict = self._evaluate(call)
         needed = verdict.action != "automatic" or fields.get(f.BUDGET_VERDICT) in ("require_approval", "stop")  # fmt: skip
-        names = _names(fields, by_arguments=needed)
-        key, case = self._book.find(names)
+        names = _names(fields, call if needed else None)
+        place = self._book.find(names)
+        key, case = place.key, place.case
         event_id, moment = fields[f.EVENT_ID], _seconds(fields)
         self._own(case, fields, event, moment)
         if not needed and case.asked is None and not case.decisions:
@@ -252,7 +257,7 @@ class Approvals:
             execution = self._made(fields, names, event_id, moment, verdict, needed=needed)
             execution.marks = self._book.judge(case, execution)
             case.executions.append(execution)
-        self._book.keep(key, case, names)
+        self._book.keep(place)
         rests = next((d for d in case.decisions if d.event == execution.by), None)
         wait = None
         if rests is not None and case.asked is not None and rests.at >= case.asked:
@@ -342,13 +347,14 @@ class Approvals:
             self._owners[agent] = [book.person(self._book.hash, name) for name in names]
         return self._owners[agent]
 
-    def _channel(self, fields: Mapping[str, Any]) -> tuple[str | None, int | None]:
+    def _channel(
+        self, fields: Mapping[str, Any], call: Call | None
+    ) -> tuple[str | None, int | None]:
         """Where an approval is asked for, and how soon there has to be an answer."""
         name = fields.get(f.APPROVAL_CHANNEL)
         channel = self._channels.get(name) if isinstance(name, str) else None
-        if channel is None and f.TOOL_ARGUMENTS in fields:
-            call = call_of(fields)
-            channel = None if call is None else self._evaluate(call).channel
+        if channel is None and call is not None and f.TOOL_ARGUMENTS in fields:
+            channel = self._evaluate(call).channel
         if channel is None:
             return name, None
         return name or channel.name, round(channel.respond_within_s * 1000)
@@ -362,13 +368,12 @@ class Approvals:
         return _given(fields) or case.given
 
 
-def _names(fields: Mapping[str, Any], *, by_arguments: bool = True) -> book.Names:
-    call = call_of(fields)
+def _names(fields: Mapping[str, Any], call: Call | None) -> book.Names:
+    """By what an event finds its case; by tool and arguments only where the call is given."""
     arguments = fields.get(f.TOOL_ARGUMENTS)
-    linked = by_arguments and call is not None and (arguments is not None)
     return book.Names(
         approval=_text(fields.get(f.APPROVAL_ID)), call=_text(fields.get(f.TOOL_CALL_ID)),
-        tool=call.tool if call is not None and linked else None, arguments=arguments,
+        tool=None if call is None or arguments is None else call.tool, arguments=arguments,
     )  # fmt: skip
 
 

@@ -123,6 +123,15 @@ class Case:
         return max([*times, self.asked or 0.0])
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a case is kept: by all keys that an event has for it, the case itself under one."""
+
+    keys: list[str]
+    key: str
+    case: Case
+
+
 class Book:
     """All cases of one state.
 
@@ -142,12 +151,12 @@ class Book:
         self.hash = Hasher(bytes.fromhex(secret))
         self._newest, self._events = 0.0, 0
 
-    def find(self, names: Names) -> tuple[str, Case]:
-        """The case that an event belongs to, a new one where there is none, and its key.
+    def find(self, names: Names) -> Place:
+        """The case that an event belongs to, a new one where there is none.
 
         Cases that turn out to be one are joined.
         """
-        keys = self._keys(names)
+        keys = list(_keys(self.hash, names))
         found: dict[str, Case] = {}
         for key in keys:
             place = self._state.get(key)
@@ -156,21 +165,22 @@ class Book:
             if place is not None and key not in found:
                 found[key] = Case.load(place)
         if not found:
-            return (keys[0] if keys else ""), Case()
+            return Place(keys, keys[0] if keys else "", Case())
         (first, case), *others = found.items()
         for other, more in others:
             _join(case, more)
             self._state.put(other, first, at=more.latest)
-        return first, case
+        return Place(keys, first, case)
 
-    def keep(self, key: str, case: Case, names: Names) -> None:
+    def keep(self, place: Place) -> None:
         """Writes a case, and the names that the event had for it."""
+        key, case = place.key, place.case
         del case.decisions[:-_DECISIONS]
         del case.executions[:-_EXECUTIONS]
         at = case.latest
         if key:
             self._state.put(key, case.dump(), at=at)
-            for name in self._keys(names):
+            for name in place.keys:
                 if name != key and self._state.get(name) is None:
                     self._state.put(name, key, at=at)
         self._newest = max(self._newest, at)
@@ -185,9 +195,6 @@ class Book:
 
     def close(self) -> None:
         self._state.close()
-
-    def _keys(self, names: Names) -> list[str]:
-        return list(_keys(self.hash, names))
 
     def judge(self, case: Case, execution: Execution) -> list[str]:
         """Everything that is wrong with an execution, by the decisions that are known now."""

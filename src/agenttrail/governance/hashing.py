@@ -5,32 +5,44 @@ here it cannot. The same recipe in another system gives the same hash, where it 
 
     HMAC-SHA-256 over purpose, a zero byte and the canonical JSON; its first 16 bytes as hex
 
-Canonical JSON has its keys sorted, no spaces, characters beyond ASCII escaped (\uXXXX), and whole
-numbers without a fraction (5000.0 is 5000): what RFC 8785 calls equal has one form.
+Canonical JSON has its keys sorted, no spaces, UTF-8 without escapes that are not needed, and whole
+numbers without a fraction (5000.0 is 5000), after RFC 8785.
 """
 
 from __future__ import annotations
 
 import hmac
 import json
+import re
 import secrets
 from typing import Any
 
+import orjson
+
 # Beyond it a float is not exact, and 1e400 has no integer to be.
 _EXACT = 2.0**53
+# A number with a fraction or an exponent; one inside of a text is taken for one too, which is harmless.
+_FRACTION = re.compile(rb"[\[:,]-?\d+[.eE]|^-?\d+[.eE]")
+_SORTED = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_SUBCLASS
 
 
 def canonical(value: Any) -> bytes:
-    r"""The one form of a JSON value.
+    """The one form of a JSON value.
 
-    >>> canonical({"b": 5000.0, "a": "é"})
-    b'{"a":"\\u00e9","b":5000}'
+    >>> canonical({"b": 5000.0, "a": "é"}).decode()
+    '{"a":"é","b":5000}'
     """
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    data = _written(value)
     # Floats are rare: only then the value is walked.
-    if "." in text or "e" in text or "E" in text:
-        text = json.dumps(_whole(value), sort_keys=True, separators=(",", ":"))
-    return text.encode()
+    return _written(_whole(value)) if _FRACTION.search(data) else data
+
+
+def _written(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value, option=_SORTED)
+    except TypeError:  # integers beyond 64 bits, numbers that keep their digits
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return text.encode("utf-8", "surrogatepass")
 
 
 def _whole(value: Any) -> Any:
@@ -53,5 +65,7 @@ class Hasher:
 
     def __call__(self, purpose: str, value: Any) -> str:
         """32 hex digits; `purpose` keeps equal values of two kinds apart."""
-        data = purpose.encode() + b"\x00" + canonical(value)
+        # Text is most of what is hashed, and has no other form.
+        written = _written(value) if type(value) is str else canonical(value)
+        data = purpose.encode() + b"\x00" + written
         return hmac.digest(self._secret, data, "sha256")[:16].hex()
