@@ -26,7 +26,7 @@ from typing import Any
 
 from agenttrail.governance.hashing import Hasher
 from agenttrail.governance.policy import ApprovalTerms
-from agenttrail.governance.state import State, peek
+from agenttrail.governance.state import State
 from agenttrail.shapes import MADE_ID, TOKEN
 
 SCOPE = "approvals"
@@ -264,43 +264,6 @@ def judged_again(
     if late and decision is not None and decision.outcome == "allow":
         found.append("decided_after_execution")
     return settles, found
-
-
-def approved(
-    path: str, terms: ApprovalTerms, names: Names, *, at: float, owners: Iterable[str] = (), approvers: Iterable[str] = ()
-) -> bool:  # fmt: skip
-    """Whether a call that needs an approval has one now: for whoever may still refuse it.
-
-    Args:
-        path: the state file that the enricher `approvals` writes, which may be running.
-        terms: of the policy.
-        names: the call's approval id and call id where they are known, its tool and its arguments.
-        at: now, in seconds since 1970.
-        owners: the names of the agent's owner, who may not approve where the terms say so.
-        approvers: who may decide; empty: anybody.
-
-    Raises:
-        StateError: the file cannot be read: whether there is an approval is not known.
-    """
-    stored = dict(peek(path, SCOPE, _KEY))
-    if _KEY not in stored:
-        return False
-    hasher = Hasher(bytes.fromhex(stored[_KEY]))
-    for name in _keys(hasher, names):
-        key: Any = name
-        value = dict(peek(path, SCOPE, key)).get(key)
-        while isinstance(value, str):
-            key, value = value, dict(peek(path, SCOPE, value)).get(value)
-        if value is None:
-            continue
-        execution = Execution(
-            "", at, hasher("arguments", names.arguments), needed=True,
-            owners=[person(hasher, who) for who in owners],
-            approvers=[person(hasher, who) for who in approvers],
-        )  # fmt: skip
-        if not judge(Case.load(value), execution, terms):
-            return True
-    return False
 
 
 def person(hasher: Hasher, who: str) -> str:
