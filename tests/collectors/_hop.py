@@ -24,7 +24,7 @@ from tests.engines._process import free_ports, listening
 
 FOLDER = Path(__file__).parents[2] / "collectors" / "otel_collector"
 PORTS = {
-    "grpc": 4317, "http": 4318, "masked": 4319,
+    "grpc": 4317, "http": 4318, "masked": 4337,
     "hop_grpc": 4327, "hop_http": 4328, "health": 4329,
 }  # fmt: skip
 LISTENING = ("grpc", "http", "masked")

@@ -31,8 +31,8 @@ sinks:
 _HOP_EXAMPLE = """# hop.yaml
 listen: {type: otlp, grpc: "127.0.0.1:4317", http: "127.0.0.1:4318"}
 mask: {type: presidio, profile: fast}
-forward: {type: otlp, endpoint: "http://127.0.0.1:4319", protocol: grpc}
-health: "127.0.0.1:4320"
+forward: {type: otlp, endpoint: "http://127.0.0.1:4337", protocol: grpc}
+health: "127.0.0.1:4329"
 """
 
 

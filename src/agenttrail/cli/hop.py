@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _HELP = "stand in a collector's way and mask the logs and traces that pass"
 _EPILOG = """\
-Example: agenttrail hop --to http://127.0.0.1:4319 --grpc 127.0.0.1:4317 --profile fast
+Example: agenttrail hop --to http://127.0.0.1:4337 --grpc 127.0.0.1:4317 --profile fast
 A file says more (TLS, tokens, a spool, operators): see collectors/otel_collector/hop.yaml
 """
 _TICK_S = 0.2
