@@ -12,7 +12,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,6 @@ from tests.collectors._hop import (
     Pipeline,
     as_json,
     log_request,
-    pipeline,
     shipped,
     wait_for,
     with_ports,
@@ -39,16 +38,7 @@ from tests.engines import otelcol
 from tests.engines._process import free_ports
 from tests.engines.fixtures import required
 
-FAST = "{type: presidio, profile: fast}"
 SAMPLE = FOLDER / "sample"
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Pipeline]:
-    with required():
-        otelcol.prepare()
-    with pipeline(FAST) as made:
-        yield made
 
 
 class Marks:
