@@ -37,6 +37,7 @@ docs: setup-dev  ## docs/reference.md from the code
 bench: setup-dev  ## the benchmarks
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/tap.py
+	$(BIN)/python benchmarks/hop.py
 	$(BIN)/python benchmarks/accuracy.py
 	$(BIN)/python benchmarks/mask.py
 
