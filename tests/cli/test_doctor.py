@@ -1,16 +1,22 @@
 """`agenttrail doctor`: this installation, and collectors' configurations."""
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cli._run import agenttrail
+from tests.cli._run import BINARY, Done, agenttrail
 from tests.doctor._samples import FOLDER
 from tests.engines import otelcol, rsyslog
+from tests.engines._process import free_ports, listening
 from tests.engines.fixtures import required
 
 
@@ -205,3 +211,157 @@ def test_what_is_wrong_with_an_installation_is_told(tmp_path: Path) -> None:
     assert "the file of key k1 cannot be read" in said[("keys", "problem")]
     assert "dead.jsonl: 15 bytes, growing" in said[("dead letter", "warning")]
     assert "masking failed" in said[("self-test en", "problem")]
+
+
+def test_a_hops_file_is_looked_at_too(tmp_path: Path) -> None:
+    """Its spool is where masked requests wait."""
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "spool" / "1").write_bytes(b"x" * 10)
+    (tmp_path / "hop.yaml").write_text(
+        "mask: {type: presidio, profile: fast}\n"
+        "forward: {type: otlp, endpoint: 'http://127.0.0.1:9'}\nspool: spool\n"
+    )
+    done = agenttrail(tmp_path, "doctor", "-c", "hop.yaml", "--json")
+    said = {c["check"]: c["said"] for c in json.loads(done.out)["checks"]}
+    assert done.code == 0
+    assert "spool: 10 bytes, growing" in said["spool"]
+
+
+MANIFEST = """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: node}
+data:
+  notes: hello
+  config.yaml: |
+    receivers: {otlp: {protocols: {grpc: }}}
+    exporters:
+      otlphttp: {endpoint: https://siem.example.com, sending_queue: {enabled: false}}
+    service:
+      pipelines:
+        logs: {receivers: [otlp], exporters: [otlphttp]}
+"""
+
+
+def test_configurations_inside_config_maps_are_read_with_the_manifests_lines(
+    tmp_path: Path,
+) -> None:
+    """Nothing is written there: a person takes it out, mends it, puts it back."""
+    (tmp_path / "node.yaml").write_text(f"kind: Service\n---\n{MANIFEST}")
+    done = agenttrail(tmp_path, "doctor", "--fix", "--json", "node.yaml")
+    report = json.loads(done.out)
+    assert done.code == 1
+    assert [(f["file"], f["line"], f["rule"]) for f in report["findings"]] == [("node.yaml", 14, "otelcol-bypass")]  # fmt: skip
+    assert report["kinds"] == {"otelcol": ["node.yaml"]}
+    assert "stands inside a manifest" in report["by_hand"][0]
+    assert agenttrail(tmp_path, "doctor", "--fix", "--write", "node.yaml").code == 2
+
+
+@contextlib.contextmanager
+def background(folder: Path, *argv: str, ready: Callable[[], bool]) -> Iterator[None]:
+    with (folder / "background.log").open("ab") as out:
+        process = subprocess.Popen(argv, cwd=folder, stdout=out, stderr=out, env={**os.environ, "PYTHONUTF8": "1"})  # fmt: skip
+    try:
+        deadline = time.monotonic() + 60
+        while not ready():
+            assert process.poll() is None, (folder / "background.log").read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def verdicts(done: Done) -> Counter[str]:
+    assert done.out, done.err
+    return Counter(c["verdict"] for c in json.loads(done.out)["canaries"])
+
+
+@pytest.mark.engine
+def test_canaries_leak_through_a_collector_before_the_fix_and_not_after_it(tmp_path: Path) -> None:
+    """The whole way: doctor's change on the real Collector, the hop that it asks for, canaries."""
+    with required():
+        binary = str(otelcol.prepare())
+    http, hop_grpc, hop_http, back = free_ports(4)
+    logs, out = tmp_path / "agents.jsonl", tmp_path / "out.jsonl"
+    logs.touch()
+    (tmp_path / "c.yaml").write_text(
+        f"receivers:\n  filelog: {{include: [{logs}], start_at: beginning}}\n"
+        f"  otlp: {{protocols: {{http: {{endpoint: '127.0.0.1:{http}'}}}}}}\n"
+        "processors:\n  batch:\n"
+        f"exporters:\n  file: {{path: {out}, flush_interval: 50ms}}\n"
+        "service:\n  telemetry: {metrics: {level: none}}\n  pipelines:\n"
+        "    logs: {receivers: [filelog, otlp], processors: [batch], exporters: [file]}\n"
+    )
+    canary = ("canary", "--append", str(logs), "--otlp-file", str(out), "--json", "--wait-s", "40")
+    with background(tmp_path, binary, "--config", "c.yaml", ready=lambda: listening(http)):
+        assert set(verdicts(agenttrail(tmp_path, *canary))) == {"leaked"}
+    done = agenttrail(tmp_path, "doctor", "--fix", "--write", "c.yaml")
+    assert done.code == 0, done.err
+    text = (tmp_path / "c.yaml").read_text()
+    for shipped, own in (("4327", hop_grpc), ("4319", back)):
+        assert f"127.0.0.1:{shipped}" in text
+        text = text.replace(f"127.0.0.1:{shipped}", f"127.0.0.1:{own}")
+    text = text.replace("/var/lib/otelcol/agenttrail", str(tmp_path / "storage"))
+    (tmp_path / "c.yaml").write_text(text)
+    logs.write_bytes(b"")  # what leaked before is another run's
+    hop = (BINARY, "hop", "--grpc", f"127.0.0.1:{hop_grpc}", "--http", f"127.0.0.1:{hop_http}", "--to", f"http://127.0.0.1:{back}")  # fmt: skip
+    with (
+        background(tmp_path, binary, "--config", "c.yaml", ready=lambda: listening(back)),
+        background(tmp_path, *hop, ready=lambda: listening(hop_grpc)),
+    ):
+        after = agenttrail(tmp_path, *canary)
+    assert set(verdicts(after)) == {"masked"}, after.out
+
+
+@pytest.mark.engine
+def test_canaries_leak_through_rsyslog_before_the_fix_and_not_after_it(tmp_path: Path) -> None:
+    """omfwd to a server of ours, which writes down what it gets."""
+    with required():
+        rsyslog.prepare()
+    port, at = free_ports(2)
+    out = tmp_path / "out.log"
+    before = (
+        f'module(load="imtcp")\ninput(type="imtcp" address="127.0.0.1" port="{port}")\n'
+        f'action(type="omfwd" target="127.0.0.1" port="{at}" protocol="tcp")\n'
+    )
+    server = subprocess.Popen(
+        [sys.executable, "-c", _SINK, str(at), str(out)], stdout=subprocess.PIPE
+    )
+    try:
+        assert server.stdout is not None
+        server.stdout.readline()
+        canary = ("canary", "--syslog", f"tcp://127.0.0.1:{port}", "--jsonl", str(out), "--json", "--wait-s", "60")  # fmt: skip
+        with rsyslog.start(lambda _: before):
+            assert set(verdicts(agenttrail(tmp_path, *canary))) == {"leaked"}
+        (tmp_path / "r.conf").write_text(before)
+        assert agenttrail(tmp_path, "doctor", "--fix", "--write", "r.conf").code == 0
+
+        def fixed(folder: Path) -> str:
+            text = (tmp_path / "r.conf").read_text().replace("/var/spool/rsyslog", str(folder))
+            return f'global(workDirectory="{folder}")\n' + text.replace(
+                "/usr/bin/agenttrail", BINARY
+            )
+
+        with rsyslog.start(fixed):
+            after = agenttrail(tmp_path, *canary)
+        assert set(verdicts(after)) == {"masked"}, after.out
+    finally:
+        server.kill()
+        server.wait()
+        if server.stdout:
+            server.stdout.close()
+
+
+_SINK = """
+import socketserver, sys
+class Handler(socketserver.StreamRequestHandler):
+    def handle(self):
+        for line in self.rfile:
+            with open(sys.argv[2], "ab") as out:
+                out.write(line)
+server = socketserver.ThreadingTCPServer(("127.0.0.1", int(sys.argv[1])), Handler)
+print("ready", flush=True)
+server.serve_forever()
+"""

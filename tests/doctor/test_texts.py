@@ -186,3 +186,26 @@ def test_any_text_gives_findings_or_our_error(kind: str, text: str) -> None:
         KINDS[kind].mend([ConfigFile("f.yaml", text)], Asked())
     except ConfigError:
         pass
+
+
+@pytest.mark.parametrize(
+    "text, rules",
+    [
+        # The older form of YAML: names to settings.
+        ("pipeline:\n  inputs:\n    tail: {path: /x}\n  outputs:\n    stdout: {match: '*'}\n", {"bypass"}),
+        # YAML reads the name of this output as nothing at all.
+        ("pipeline:\n  inputs:\n    - name: tail\n      path: /x\n  outputs:\n    - name: null\n      match: '*'\n", set()),
+        # Classic, with a comment in front and no service section.
+        ("# mine\n[INPUT]\n    Name tail\n    Path /x\n[OUTPUT]\n    Name es\n    Match *\n", {"bypass"}),
+    ],
+)  # fmt: skip
+def test_rare_forms_of_fluent_bit_are_read(text: str, rules: set[str]) -> None:
+    module = KINDS["fluent_bit"]
+    file = ConfigFile("f", text)
+    assert module.sniff(file)
+    found = {f.rule.id.split("-", 1)[1] for f in module.examine([file], Asked())}
+    assert found & {"bypass"} == rules
+    texts, _ = module.mend([file], Asked())
+    if text.startswith("#"):
+        assert module.examine([ConfigFile("f", texts["f"])], Asked()) == []
+        assert texts["f"].index("[SERVICE]") < texts["f"].index("[INPUT]")

@@ -47,7 +47,7 @@ def add(verbs: Any) -> None:
     parser.add_argument("--fix", action="store_true", help="show the smallest change that inserts agenttrail and mends settings")  # fmt: skip
     parser.add_argument("--write", action="store_true", help="with --fix: write it, and keep each file as FILE.bak-TIME")  # fmt: skip
     parser.add_argument("--rules", action="store_true", help="list what is looked for, and which version's documentation says so")  # fmt: skip
-    parser.add_argument("-c", "--config", metavar="FILE", help="without CONFIG: also the keys and kept events of this pipeline")  # fmt: skip
+    parser.add_argument("-c", "--config", metavar="FILE", help="without CONFIG: also the keys and kept events of this pipeline or hop")  # fmt: skip
     add_profile(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.set_defaults(run=run)
@@ -93,6 +93,9 @@ def _configurations(arguments: argparse.Namespace) -> int:
     asked = Asked(sources=tuple(arguments.source), hop=tuple(arguments.hop))
     outcome = _files.examine(arguments.configs, asked, kind=arguments.kind, fix=arguments.fix)
     before = {file.path: file for files in outcome.kinds.values() for file in files}
+    for file in before:
+        if file in outcome.within and arguments.write:
+            raise UsageError(f"{outcome.within[file]}: a manifest is not written to", hint="take its configuration out, mend it, put it back")  # fmt: skip
     diffs = {path: _files.diff(before[path], text) for path, text in outcome.texts.items()}
     written = {}
     if arguments.write:
@@ -101,7 +104,10 @@ def _configurations(arguments: argparse.Namespace) -> int:
     bad = outcome.remaining if arguments.write else outcome.findings
     if arguments.json:
         report: dict[str, Any] = {
-            "ok": not bad, "kinds": {k: [f.path for f in files] for k, files in outcome.kinds.items()},
+            "ok": not bad, "kinds": {
+                k: list(dict.fromkeys(outcome.within.get(f.path, f.path) for f in files))
+                for k, files in outcome.kinds.items()
+            },
             "findings": [f.as_json() for f in outcome.findings],
         }  # fmt: skip
         if arguments.fix:
@@ -135,7 +141,8 @@ def _print(outcome: Outcome, diffs: dict[str, str], written: dict[str, str], *, 
         for note in outcome.left:
             sys.stderr.write(f"by hand: {note}\n")
     counts = f"{len(outcome.findings)} findings" if outcome.findings else "nothing found"
-    files = sum(map(len, outcome.kinds.values()))
+    read = [f for files in outcome.kinds.values() for f in files]
+    files = len({outcome.within.get(f.path, f.path) for f in read})
     sys.stderr.write(f"{counts} in {files} file{'s' if files != 1 else ''} ({', '.join(outcome.kinds)})\n")  # fmt: skip
 
 
@@ -177,13 +184,16 @@ def _installation(arguments: argparse.Namespace) -> int:
 
 
 def _checks(arguments: argparse.Namespace) -> list[Check]:
-    from agenttrail.cli.mask import mask_options
-    from agenttrail.config import load
+    from agenttrail.cli._options import mask as mask_of
     from agenttrail.doctor import installation
     from agenttrail.keys import read_keys
     from agenttrail.masks._prefilter import best_engine
 
-    options = mask_options(arguments)
+    settings: Any = None
+    if arguments.config is not None:
+        mask_of(arguments)  # refuses --profile beside it
+        settings = _settings(arguments.config)
+    options = mask_of(arguments) if settings is None else settings.mask
     names = options.profile != "fast"
     checks = [*installation.versions(), installation.model(options.spacy_model, needed=names)]
     checks += [installation.engine(best_engine()), installation.extras()]
@@ -203,5 +213,17 @@ def _checks(arguments: argparse.Namespace) -> list[Check]:
     built: list[Any] = []
     checks += installation.self_test(mask, names=names)
     if arguments.config is not None:
-        checks += installation.kept(load(arguments.config))
+        checks += installation.kept(settings)
     return checks
+
+
+def _settings(path: str) -> Any:
+    """A pipeline's file, or a hop's, which has `forward`."""
+    from agenttrail.config import load, load_hop
+
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            hop = any(line.startswith("forward:") for line in file)
+    except OSError:
+        hop = False  # load tells why
+    return load_hop(path) if hop else load(path)

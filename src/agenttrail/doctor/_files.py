@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from types import ModuleType
 
+from agenttrail.doctor import _manifests as manifests
 from agenttrail.doctor import fluent_bit, logstash, otelcol, rsyslog, vector
 from agenttrail.doctor._finding import Asked, ConfigFile, Finding, Rule
 from agenttrail.errors import ConfigError, UsageError
@@ -35,6 +36,7 @@ class Outcome:
 
     Args:
         kinds: kind to its files, in the order given.
+        within: of configurations inside manifests, the manifest's file.
         passed: files of a folder that are of no known kind.
         texts: new text by path, of files that would change.
         left: what is to be done by hand.
@@ -42,6 +44,7 @@ class Outcome:
     """
 
     kinds: dict[str, list[ConfigFile]] = field(default_factory=dict)
+    within: dict[str, str] = field(default_factory=dict)
     passed: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     texts: dict[str, str] = field(default_factory=dict)
@@ -52,20 +55,28 @@ class Outcome:
 def examine(paths: Sequence[str], asked: Asked, *, kind: str | None, fix: bool) -> Outcome:
     """Reads and examines files and the files of folders; with `fix`, says what would become of them.
 
+    Files of one kind are one configuration; so are those of one Kubernetes config map.
+
     Raises:
         UsageError: a file cannot be read, or its kind cannot be told.
         ConfigError: all files that are not what they look like, with their lines.
     """
     made = Outcome()
     problems: list[str] = []
+    groups: dict[tuple[str, str], list[ConfigFile]] = {}
     for path in paths:
         inside = Path(path).is_dir()
         names = sorted(str(p) for p in Path(path).iterdir() if p.suffix in _ENDINGS) if inside else [path]  # fmt: skip
         for name in names:
             file = ConfigFile(name, _text(name))
-            of = kind or next((k for k, module in KINDS.items() if module.sniff(file)), None)
-            if of is not None:
-                made.kinds.setdefault(of, []).append(file)
+            held = [(k, f) for f in manifests.held(file) if (k := kind or _kind(f))]
+            of = None if held else kind or _kind(file)
+            if held:
+                made.within.update((inner.path, name) for _, inner in held)
+                for k, inner in held:
+                    groups.setdefault((k, inner.path.split(manifests.SIGN)[0]), []).append(inner)
+            elif of is not None:
+                groups.setdefault((of, ""), []).append(file)
             elif inside:
                 made.passed.append(name)
             else:
@@ -73,13 +84,14 @@ def examine(paths: Sequence[str], asked: Asked, *, kind: str | None, fix: bool) 
                     f"{name}: of which collector is this?",
                     hint=f"--kind, one of: {', '.join(KINDS)}",
                 )
-    if not made.kinds:
+    if not groups:
         raise UsageError(
             "there is no configuration of a collector", hint=f"known: {', '.join(KINDS)}"
         )
-    for of, files in made.kinds.items():
+    for (of, _), files in groups.items():
+        made.kinds.setdefault(of, []).extend(files)
         try:
-            made.findings += KINDS[of].examine(files, asked)
+            made.findings += map(manifests.placed, KINDS[of].examine(files, asked))
             if fix:
                 _mend(made, of, files, asked)
         except ConfigError as error:
@@ -89,7 +101,18 @@ def examine(paths: Sequence[str], asked: Asked, *, kind: str | None, fix: bool) 
     return made
 
 
+def _kind(file: ConfigFile) -> str | None:
+    return next((kind for kind, module in KINDS.items() if module.sniff(file)), None)
+
+
 def _mend(made: Outcome, kind: str, files: list[ConfigFile], asked: Asked) -> None:
+    if any(file.path in made.within for file in files):
+        for path in dict.fromkeys(made.within[f.path] for f in files):
+            made.left.append(
+                f"{path}: the configuration stands inside a manifest: take it out, mend it, put it back"
+            )
+        made.remaining += map(manifests.placed, KINDS[kind].examine(files, asked))
+        return
     texts, left = KINDS[kind].mend(files, asked)
     made.left += left
     made.remaining += KINDS[kind].examine([ConfigFile(f.path, texts[f.path]) for f in files], asked)

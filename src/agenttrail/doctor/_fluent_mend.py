@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 
 from agenttrail.doctor._finding import BACK_HTTP, HOP_HTTP, ConfigFile
-from agenttrail.doctor._fluent_text import Section, add, drop, meet, put, rename, sections
+from agenttrail.doctor._fluent_text import Section, add, drop, is_yaml, meet, put, rename, sections
 from agenttrail.doctor._yaml import CannotEdit
 
 _TAG = "agenttrail.masked"
@@ -100,7 +100,7 @@ def service(section: Section, key: str, value: str) -> Callable[[str], str]:
         try:
             if there:
                 return put(text, there[0], key, value)
-            return add(text, "service", {key: value}, yaml=not text.lstrip().startswith("["))
+            return add(text, "service", {key: value}, yaml=is_yaml(ConfigFile(section.file, text)))
         except CannotEdit:
             return text
 

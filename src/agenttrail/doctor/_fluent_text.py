@@ -82,7 +82,13 @@ def _yaml(file: ConfigFile) -> Iterator[Section]:
     if mapping(doc, "service"):
         yield _of_yaml(file, doc, "service", ("service",))
     for stage, kind in _STAGES.items():
-        for index, item in enumerate(listed(doc, "pipeline", stage)):
+        parts = mapping(doc, "pipeline", stage)  # the older form: names to settings
+        for name in parts:
+            if isinstance(parts[name], dict):
+                made = _of_yaml(file, doc, kind, ("pipeline", stage, name))
+                made.values.setdefault("name", str(name))
+                yield made
+        for index, item in enumerate([] if parts else listed(doc, "pipeline", stage)):
             if isinstance(item, dict):
                 yield _of_yaml(file, doc, kind, ("pipeline", stage, index))
 
@@ -95,7 +101,9 @@ def _of_yaml(file: ConfigFile, doc: Any, kind: str, path: tuple[Key, ...]) -> Se
     for key, value in node.items():
         if isinstance(value, (dict, list)):
             continue
-        made.values[str(key).lower()] = "" if value is None else str(value)
+        # An output is called null.
+        text = "null" if value is None and key == "name" else "" if value is None else str(value)
+        made.values[str(key).lower()] = text
         made.lines[str(key).lower()] = line_of(doc, *path, key)
     for index, route in enumerate(listed(node, "routes", "logs")):
         for target in listed(route, "to", "outputs"):

@@ -23,25 +23,29 @@ class CannotEdit(Exception):  # noqa: N818  it is caught, not shown
 
 
 def read(file: ConfigFile) -> Any:
-    """The document: dicts and lists of ruamel.yaml, scalars as plain values.
+    """The first document: dicts and lists of ruamel.yaml, scalars as plain values.
 
     Raises:
         ConfigError: it is no YAML; the message has the line and no content.
     """
+    return next(iter(documents(file)), None)
+
+
+def documents(file: ConfigFile) -> list[Any]:
+    """All documents. Raises as `read`."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     yaml = YAML(typ="rt")
     yaml.allow_duplicate_keys = True
     try:
-        documents = list(yaml.load_all(file.text))
+        return list(yaml.load_all(file.text))
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         raise ConfigError([f"{file.path}:{line}: this is no YAML"]) from None
     except (YAMLError, ValueError, RecursionError):
         raise ConfigError([f"{file.path}:1: this is no YAML"]) from None
-    return documents[0] if documents else None
 
 
 def get(node: Any, *path: Key) -> Any:

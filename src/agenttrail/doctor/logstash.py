@@ -100,7 +100,9 @@ RULES = {
 
 def sniff(file: ConfigFile) -> bool:
     """Whether a file is a pipeline of Logstash, or its settings."""
-    return bool(re.search(r"(?m)^\s*(input|filter|output)\s*\{", file.text)) or _is_settings(file)
+    if file.path.endswith((".yml", ".yaml", ".json", ".toml")):
+        return _is_settings(file)
+    return bool(re.search(r"(?m)^\s*(input|filter|output)\s*\{", file.text))
 
 
 def _is_settings(file: ConfigFile) -> bool:

@@ -370,6 +370,8 @@ def _is_filter(statement: Statement) -> bool:
 
 
 def _leaves(statement: Statement) -> bool:
+    if statement.name == "ompipe" and statement.get("legacy").startswith("|/dev/"):
+        return False  # the console
     return statement.name.startswith("om") and statement.name not in _STAYS
 
 
