@@ -10,7 +10,7 @@ They are linked by the approval's id, the id of the tool call, or by tool and ar
 - `agenttrail.approval.findings`. On executions: `executed_without_approval` (needed by policy or
   budget, and no decision that counts was made before), `executed_after_deny`, `executed_after_expiry`,
   `arguments_changed`, `decision_reused`, `approved_by_owner`, `approver_not_allowed`. On decisions:
-  `target_missed` (later than the channel promises) and `decided_after_execution`;
+  `target_missed` (later than the channel promises; on the request where that is logged last) and `decided_after_execution`;
 - `agenttrail.approval.settles` on a decision (made before an execution, logged after it) or a request:
   the events of executions that were judged without it. Its own findings replace theirs; whoever counts
   leaves the marks of settled events out.
@@ -176,7 +176,9 @@ class Approvals:
         event_id = fields[f.EVENT_ID]
         if event_id not in case.requests:
             settles, marks = book.judged_again(case, self._terms)
-            if settles:
+            if book.missed(case):
+                marks.append("target_missed")
+            if settles or marks:
                 case.requests[event_id] = [settles, marks]
         settles, marks = case.requests.get(event_id, ([], []))
         self._book.keep(place)
@@ -215,8 +217,13 @@ class Approvals:
             wait = round((moment - case.asked) * 1000)
         if decision is None:
             decision = self._read(fields, event_id, moment, outcome)
-            if wait is not None and case.target_ms is not None and wait > case.target_ms:
-                decision.marks.append("target_missed")
+            # A call that was refused reports a decision; who decided answered somewhere else.
+            decision.timed = fields.get(f.EVENT_ACTION) == "execute_tool"
+            took = None if decision.timed else wait
+            if took is not None and case.target_ms is not None:
+                decision.timed = True
+                if took > case.target_ms:
+                    decision.marks.append("target_missed")
             case.decisions.append(decision)
             decision.settles, more = book.judged_again(case, self._terms, decision)
             decision.marks += more
@@ -310,6 +317,7 @@ class Approvals:
 
     @staticmethod
     def _note(case: book.Case, decision: book.Decision) -> None:
+        decision.timed = True  # it stands with an execution: when somebody answered is not known
         if all(known.event != decision.event for known in case.decisions):
             case.decisions.append(decision)
 

@@ -61,6 +61,7 @@ class Decision:
     given: str | None = None  # their hash by the approval system, with a key that we share
     approver: str | None = None  # hash
     call: str | None = None  # hash of the id of the one call that it was about
+    timed: bool = False  # whether it is known if it kept the target, or it says nothing of that
     settles: list[str] = field(default_factory=list)
     marks: list[str] = field(default_factory=list)
 
@@ -237,6 +238,17 @@ def judge(
     ):
         marks.append("arguments_changed")
     return marks
+
+
+def missed(case: Case) -> bool:
+    """Whether a decision that was logged before its request turns out to have missed the target."""
+    found = False
+    for decision in case.decisions:
+        if decision.timed or case.asked is None or case.target_ms is None:
+            continue
+        decision.timed = True
+        found = found or (decision.at - case.asked) * 1000 > case.target_ms
+    return found
 
 
 def judged_again(
