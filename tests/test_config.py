@@ -66,7 +66,7 @@ def test_all_problems_come_at_once_each_in_its_place() -> None:
         "p.yaml:6: sinks[0].type: no sink is called 'elasticsarch'\n  known: elasticsearch, jsonl, metrics, otlp\n  did you mean 'elasticsearch'?",
         'p.yaml:7: sinks[1].path: text is needed, not a number\n  write: "5"',
         "p.yaml:7: sinks[1].bogus: no such option\n  known: compress, keep_files, mode, path, rotate_bytes, rotate_s",
-        "p.yaml:8: format: no format is called 'autoo'\n  known: agenttrail, approvals, auto, claude_code, claude_desktop, codex, jsonl, mcp_jsonrpc, mcp_wire, otel\n  did you mean 'auto'?",
+        "p.yaml:8: format: no format is called 'autoo'\n  known: agenttrail, approvals, auto, claude_code, claude_desktop, codex, evaluations, jsonl, mcp_jsonrpc, mcp_wire, otel\n  did you mean 'auto'?",
         "p.yaml:9: extra: no such option\n  known: delivery, enrichers, format, mask, sinks, sources",
     ]
 

@@ -6,6 +6,7 @@ from agenttrail.formats.auto import AutoOptions
 from agenttrail.formats.claude_code import ClaudeCodeOptions
 from agenttrail.formats.claude_desktop import ClaudeDesktopOptions
 from agenttrail.formats.codex import CodexOptions
+from agenttrail.formats.evaluations import EvaluationsOptions
 from agenttrail.formats.jsonl import JsonlOptions
 from agenttrail.formats.mcp_jsonrpc import McpJsonrpcOptions
 from agenttrail.formats.mcp_wire import McpWireOptions
@@ -18,6 +19,7 @@ FormatOptions = (
     | ClaudeCodeOptions
     | ClaudeDesktopOptions
     | CodexOptions
+    | EvaluationsOptions
     | JsonlOptions
     | McpJsonrpcOptions
     | McpWireOptions

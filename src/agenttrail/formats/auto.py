@@ -23,7 +23,7 @@ from agenttrail.seams import Drop, Dropped, Event, Format, Record
 # In the order of the folder's union; `jsonl` is the fallback and not asked.
 KNOWN = (
     "mcp_wire", "mcp_jsonrpc", "claude_desktop", "claude_code", "codex", "otel", "agenttrail",
-    "approvals",
+    "approvals", "evaluations",
 )  # fmt: skip
 _LINES = 20
 _BYTES = 1 << 20

@@ -66,7 +66,7 @@ def render(template: str, *, title: str, language: str = "en", **values: Any) ->
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    body = environment.from_string(template).render(**values)
+    body = environment.from_string(template).render(title=title, **values)
     return environment.from_string(_FRAME).render(
         title=title,
         language=language,

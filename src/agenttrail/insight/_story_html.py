@@ -102,4 +102,4 @@ def _picture(steps: Sequence[Step], begin: int) -> Any:
         color=alt.Color("kind:N", title=None, scale=alt.Scale(domain=kinds, range=list(COLOURS[: len(kinds)]))),
     )  # fmt: skip
     words = base.mark_text(align="left", dx=3, fontSize=10).encode(x="to:Q", text="letter:N")
-    return svg((bars + words).properties(width=720, height=alt.Step(16)))
+    return svg((bars + words).properties(width=820, height=alt.Step(16)))
