@@ -28,6 +28,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -259,9 +260,14 @@ def _own_recognisers(language: str, regions: Sequence[str] | None) -> list[Any]:
     # No URLs and no cache: the list inside the package, the same on every machine.
     suffixes = TLDExtract(cache_dir=None, suffix_list_urls=())
 
+    # A log has the same addresses again and again.
+    @lru_cache(10_000)
+    def is_domain(text: str) -> bool:
+        return suffixes(text).fqdn != ""
+
     class OfflineEmailRecognizer(EmailRecognizer):
         def validate_result(self, pattern_text: str) -> bool:
-            return suffixes(pattern_text).fqdn != ""
+            return is_domain(pattern_text)
 
     return [
         OfflineEmailRecognizer(supported_language=language, name="EmailRecognizer"),

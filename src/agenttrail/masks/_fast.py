@@ -22,8 +22,9 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
+from agenttrail.masks._near import Near
 from agenttrail.masks._phones import VERSION, Phones
-from agenttrail.masks._prefilter import Engine, Prefilter, Source
+from agenttrail.masks._prefilter import NOTHING, Engine, Hits, Prefilter, Source
 from agenttrail.masks._words import Words
 
 # entity, start, end, score
@@ -39,8 +40,8 @@ class Lean(Protocol):
 
     sources: list[Source]
 
-    def find(self, text: str, numbers: Sequence[int] | None) -> list[Raw]:
-        """Findings by those of its patterns (their places), or by all."""
+    def find(self, text: str, hits: Hits) -> list[Raw]:
+        """Findings by those of its patterns that can match (by place), or by all."""
         ...
 
 
@@ -83,11 +84,11 @@ class FastRecognisers:
     def find(self, texts: Sequence[str]) -> list[list[Part]]:
         """For each text what each recogniser of patterns finds, in their order; nothing empty."""
         return [
-            [] if hits == () and text.isascii() else self._find(text, hits)
+            self._find(text, hits) if hits or hits is None or not text.isascii() else []
             for text, hits in zip(texts, self.prefilter.hits(texts), strict=True)
         ]
 
-    def _find(self, text: str, hits: Sequence[int] | None) -> list[Part]:
+    def _find(self, text: str, hits: Hits) -> list[Part]:
         parts: list[Part] = []
         if hits is None:
             for place, lean in self._lean.items():
@@ -95,17 +96,20 @@ class FastRecognisers:
                 if found:
                     parts.append((place, found))
             return parts
-        by_place: dict[int, list[int]] = {}
-        for hit in hits:
+        by_place: dict[int, dict[int, Sequence[int]]] = {}
+        for hit, ends in hits.items():
             place, number = self._owner[hit]
-            by_place.setdefault(place, []).append(number)
+            if place in by_place:
+                by_place[place][number] = ends
+            else:
+                by_place[place] = {number: ends}
         for place, numbers in by_place.items():
             found = self._lean[place].find(text, numbers)
             if found:
                 parts.append((place, found))
         if self._ungated and not text.isascii():
             for place in self._ungated:
-                found = self._lean[place].find(text, ())
+                found = self._lean[place].find(text, NOTHING)
                 if found:
                     parts.append((place, found))
         return parts
@@ -189,7 +193,6 @@ class _Patterns:
     """PatternRecognizer.analyze."""
 
     def __init__(self, recogniser: Any, least: float) -> None:
-        import regex
         from presidio_analyzer import PatternRecognizer
 
         kind = type(recogniser)
@@ -202,19 +205,19 @@ class _Patterns:
             p for p in recogniser.patterns if self._validate is not None or p.score >= least
         ]
         self.sources = [Source(p.regex, flags) for p in patterns]
-        self._patterns = [(regex.compile(p.regex, flags), p.score) for p in patterns]
+        self._patterns = [(Near(p.regex, flags, TIMEOUT_S), p.score) for p in patterns]
         self._words = [Words.of(p.regex, flags, TIMEOUT_S) for p in patterns]
 
-    def find(self, text: str, numbers: Sequence[int] | None) -> list[Raw]:
+    def find(self, text: str, hits: Hits) -> list[Raw]:
         found: list[Raw] = []
         entity, validate, invalidate = self._entity, self._validate, self._invalidate
-        for number in range(len(self._patterns)) if numbers is None else numbers:
+        for number in range(len(self._patterns)) if hits is None else hits:
             pattern, base = self._patterns[number]
             words = self._words[number]
             if words is None:
-                matches = pattern.finditer(text, timeout=TIMEOUT_S)
+                matches = pattern.matches(text, () if hits is None else hits[number])
             else:
-                matches = words.matches(pattern, text)
+                matches = words.matches(pattern.pattern, text)
             for match in matches:
                 start, end = match.span()
                 if start == end:
@@ -240,8 +243,8 @@ class _Texts:
         self._best: Callable[[str], dict[tuple[int, int], float]] = recogniser.best
         self._entity = recogniser.supported_entities[0]
 
-    def find(self, text: str, numbers: Sequence[int] | None) -> list[Raw]:
-        del numbers
+    def find(self, text: str, hits: Hits) -> list[Raw]:
+        del hits
         entity = self._entity
         return [(entity, start, end, score) for (start, end), score in self._best(text).items()]
 
@@ -250,19 +253,17 @@ class _Ibans:
     """IbanRecognizer.analyze: of a match the longest run of groups with a valid checksum."""
 
     def __init__(self, recogniser: Any) -> None:
-        import regex
-
         flags = int(recogniser.global_regex_flags)
         self.sources = [Source(p.regex, flags) for p in recogniser.patterns]
-        self._patterns = [(regex.compile(p.regex, flags), p.score) for p in recogniser.patterns]
+        self._patterns = [(Near(p.regex, flags, TIMEOUT_S), p.score) for p in recogniser.patterns]
         self._entity = recogniser.supported_entities[0]
         self._validate = recogniser.validate_result
 
-    def find(self, text: str, numbers: Sequence[int] | None) -> list[Raw]:
+    def find(self, text: str, hits: Hits) -> list[Raw]:
         found: list[Raw] = []
-        for number in range(len(self._patterns)) if numbers is None else numbers:
+        for number in range(len(self._patterns)) if hits is None else hits:
             pattern, base = self._patterns[number]
-            for match in pattern.finditer(text, timeout=TIMEOUT_S):
+            for match in pattern.matches(text, () if hits is None else hits[number]):
                 for group in range(len(match.groups()), 0, -1):
                     start, end = match.start(), match.span(group)[1]
                     if end <= 0:
@@ -287,9 +288,9 @@ class _PhoneNumbers:
         self._entity = recogniser.supported_entities[0]
         self._score = recogniser.SCORE
 
-    def find(self, text: str, numbers: Sequence[int] | None) -> list[Raw]:
+    def find(self, text: str, hits: Hits) -> list[Raw]:
         # Where no proof holds (digits beyond ASCII) phonenumbers runs as it is.
-        spans = self._phones.find_slowly(text) if numbers is None else self._phones.find(text)
+        spans = self._phones.find_slowly(text) if hits is None else self._phones.find(text)
         found = [(self._entity, start, end, self._score) for start, end in spans]
         return without_duplicates(found) if len(found) > 1 else found
 

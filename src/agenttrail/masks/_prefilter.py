@@ -21,8 +21,7 @@ import importlib.util
 import os
 import sys
 import tempfile
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -31,8 +30,10 @@ import agenttrail
 from agenttrail.masks._relax import NotRelaxableError, relax
 
 Engine = Literal["hyperscan", "re2", "none"]
-# Ids of the patterns that can match in a text, sorted; None means that any can.
-Hits = Sequence[int] | None
+# Ids of the patterns that can match in a text, sorted, each with the places (sorted) near which it
+# can, or with none where that is anywhere; None means that any pattern can, anywhere.
+Hits = Mapping[int, Sequence[int]] | None
+NOTHING: Mapping[int, Sequence[int]] = {}
 # Between joined texts: no word character, so that \b holds at both ends of every text.
 _SEPARATOR = "\n"
 _JOINED_CHARS = 1_000_000
@@ -84,8 +85,8 @@ class Prefilter:
         self._special: Callable[[str], Any] = regex.compile(special).search
 
     def hits(self, texts: Sequence[str]) -> list[Hits]:
-        """For each text what can match in it; () where nothing can."""
-        found: list[Hits] = [()] * len(texts)
+        """For each text what can match in it; `NOTHING` where nothing can."""
+        found: list[Hits] = [NOTHING] * len(texts)
         ascii_at: list[int] = []
         other_at: list[int] = []
         for i, text in enumerate(texts):
@@ -174,7 +175,7 @@ class _Re2:
             # None where nothing matches.
             hits = (self._set.Match(data) if self._ids else None) or ()
             if hits or self._always:
-                yield i, sorted([*(self._ids[hit] for hit in hits), *self._always])
+                yield i, dict.fromkeys(sorted([*(self._ids[hit] for hit in hits), *self._always]), ())  # fmt: skip
 
 
 class _Hyperscan:
@@ -226,35 +227,53 @@ class _Hyperscan:
 
     def match(self, texts: Sequence[str]) -> Iterable[tuple[int, Hits]]:
         for first, last in _batches(texts):
-            some = texts[first:last]
-            joined = _SEPARATOR.join(some)
+            joined = _SEPARATOR.join(texts[first:last])
             data = joined.encode("utf-8", "surrogatepass")
             hits = self._hits
             hits.clear()
             self._database.scan(data, match_event_handler=self._note)
-            if not hits:
-                if self._always:
-                    yield from ((i, self._always) for i in range(first, last))
-                continue
-            by_text: dict[int, set[int]] = {}
-            if len(some) == 1:
-                by_text[first] = {number for _, number in hits}
-            else:
-                is_wide = len(data) != len(joined)
-                ends, at = [], -1
-                for text in some:
-                    at += 1 + (len(text.encode("utf-8", "surrogatepass")) if is_wide else len(text))
-                    ends.append(at)
-                for end, number in set(hits):
-                    by_text.setdefault(first + bisect_left(ends, end), set()).add(number)
-            if self._always:
-                for i in range(first, last):
-                    yield i, sorted(by_text.get(i, set()).union(self._always))
-            else:
-                for i, numbers in by_text.items():
-                    yield i, sorted(numbers)
+            # By their ends, which hyperscan promises no order of.
+            hits.sort()
+            by_text: dict[int, dict[int, list[int]]] = {}
+            is_wide = len(data) != len(joined)
+            i, start, stop = first - 1, 0, -1
+            chars = at = 0
+            for end, number in hits:
+                while end > stop:
+                    i += 1
+                    start = at = stop + 1
+                    chars = 0
+                    text = texts[i]
+                    stop = start + (
+                        len(text)
+                        if not is_wide or text.isascii()
+                        else len(text.encode("utf-8", "surrogatepass"))
+                    )
+                if is_wide:
+                    if end > at:
+                        chars += len(data[at:end].translate(None, _CONTINUED))
+                        at = end
+                    place = chars
+                else:
+                    place = end - start
+                known = by_text.get(i)
+                if known is None:
+                    by_text[i] = {number: [place]}
+                elif number not in known:
+                    known[number] = [place]
+                elif known[number][-1] != place:
+                    known[number].append(place)
+            always = self._always
+            for i in range(first, last) if always else by_text:
+                found = by_text.get(i, {})
+                if len(found) + len(always) > 1:
+                    yield i, {n: found.get(n, ()) for n in sorted({*found, *always})}
+                else:
+                    yield i, found or dict.fromkeys(always, ())
 
 
+# UTF-8: octets that go on with a character.
+_CONTINUED = bytes(range(0x80, 0xC0))
 _MAKERS: dict[Engine, _Maker] = {
     "hyperscan": _Hyperscan,
     "re2": _Re2,
