@@ -78,13 +78,18 @@ class Analyzer:
         self._context: ContextWords | None = None
         self._can_matter: dict[int, Any] = {}
 
-    def patterns(self, texts: Sequence[str]) -> Iterator[tuple[Finding, ...]]:
-        """For each text, in order, what the recognisers find without a language model."""
+    def patterns(
+        self, texts: Sequence[str], likes: Sequence[str | None] | None = None
+    ) -> Iterator[tuple[Finding, ...]]:
+        """For each text, in order, what the recognisers find without a language model.
+
+        `likes` is that of `FastRecognisers.find`.
+        """
         if self._is_stock:
             for text in texts:
                 yield self._stock(text, self._no_words)
             return
-        for text, parts in zip(texts, self._fast.find(texts), strict=True):
+        for text, parts in zip(texts, self._fast.find(texts, likes), strict=True):
             yield self._result(text, [*parts, *self._plainly(text, self._no_words)], None)
 
     def prose(self, texts: Sequence[str]) -> Iterator[tuple[Finding, ...]]:

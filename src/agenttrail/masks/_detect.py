@@ -159,6 +159,20 @@ class PresidioDetector:
         """For each text, in order, what the recognisers alone find in it."""
         return self._find(texts, self._analyzer.patterns)
 
+    def patterns_beside(
+        self, texts: Sequence[str], likes: Sequence[str | None]
+    ) -> Iterator[tuple[Finding, ...]]:
+        """As `patterns`; what a text has in common with its `like` may be missing.
+
+        Args:
+            texts: to search.
+            likes: for each text one of the same length that is searched too, or None.
+        """
+        # Long texts are cut at their spaces, which two texts need not have in the same places.
+        if any(len(text) > WINDOW_CHARS for text in texts):
+            return self.patterns(texts)
+        return self._find(texts, lambda pieces: self._analyzer.patterns(pieces, likes))
+
     def _find(
         self,
         texts: Sequence[str],

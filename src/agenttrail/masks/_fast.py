@@ -40,8 +40,11 @@ class Lean(Protocol):
 
     sources: list[Source]
 
-    def find(self, text: str, hits: Hits) -> list[Raw]:
-        """Findings by those of its patterns that can match (by place), or by all."""
+    def find(self, text: str, hits: Hits, like: str | None) -> list[Raw]:
+        """Findings by those of its patterns that can match (by place), or by all.
+
+        What `like`, a text of the same length, holds in the same place may be left out.
+        """
         ...
 
 
@@ -81,18 +84,28 @@ class FastRecognisers:
         # Those without a pattern, for all texts that are not ASCII.
         self._ungated = [place for place, lean in self._lean.items() if not lean.sources]
 
-    def find(self, texts: Sequence[str]) -> list[list[Part]]:
-        """For each text what each recogniser of patterns finds, in their order; nothing empty."""
+    def find(
+        self, texts: Sequence[str], likes: Sequence[str | None] | None = None
+    ) -> list[list[Part]]:
+        """For each text what each recogniser of patterns finds, in their order; nothing empty.
+
+        Args:
+            texts: to search.
+            likes: for each text one of the same length that is searched too, or None: what both
+                hold may be found in that one only.
+        """
         return [
-            self._find(text, hits) if hits or hits is None or not text.isascii() else []
-            for text, hits in zip(texts, self.prefilter.hits(texts), strict=True)
+            self._find(text, hits, like) if hits or hits is None or not text.isascii() else []
+            for text, hits, like in zip(
+                texts, self.prefilter.hits(texts), likes or [None] * len(texts), strict=True
+            )
         ]
 
-    def _find(self, text: str, hits: Hits) -> list[Part]:
+    def _find(self, text: str, hits: Hits, like: str | None) -> list[Part]:
         parts: list[Part] = []
         if hits is None:
             for place, lean in self._lean.items():
-                found = lean.find(text, None)
+                found = lean.find(text, None, None)
                 if found:
                     parts.append((place, found))
             return parts
@@ -104,12 +117,12 @@ class FastRecognisers:
             else:
                 by_place[place] = {number: ends}
         for place, numbers in by_place.items():
-            found = self._lean[place].find(text, numbers)
+            found = self._lean[place].find(text, numbers, like)
             if found:
                 parts.append((place, found))
         if self._ungated and not text.isascii():
             for place in self._ungated:
-                found = self._lean[place].find(text, NOTHING)
+                found = self._lean[place].find(text, NOTHING, None)
                 if found:
                     parts.append((place, found))
         return parts
@@ -208,16 +221,16 @@ class _Patterns:
         self._patterns = [(Near(p.regex, flags, TIMEOUT_S), p.score) for p in patterns]
         self._words = [Words.of(p.regex, flags, TIMEOUT_S) for p in patterns]
 
-    def find(self, text: str, hits: Hits) -> list[Raw]:
+    def find(self, text: str, hits: Hits, like: str | None) -> list[Raw]:
         found: list[Raw] = []
         entity, validate, invalidate = self._entity, self._validate, self._invalidate
         for number in range(len(self._patterns)) if hits is None else hits:
             pattern, base = self._patterns[number]
             words = self._words[number]
             if words is None:
-                matches = pattern.matches(text, () if hits is None else hits[number])
+                matches = pattern.matches(text, () if hits is None else hits[number], like)
             else:
-                matches = words.matches(pattern.pattern, text)
+                matches = words.matches(pattern, text, like)
             for match in matches:
                 start, end = match.span()
                 if start == end:
@@ -243,8 +256,8 @@ class _Texts:
         self._best: Callable[[str], dict[tuple[int, int], float]] = recogniser.best
         self._entity = recogniser.supported_entities[0]
 
-    def find(self, text: str, hits: Hits) -> list[Raw]:
-        del hits
+    def find(self, text: str, hits: Hits, like: str | None) -> list[Raw]:
+        del hits, like
         entity = self._entity
         return [(entity, start, end, score) for (start, end), score in self._best(text).items()]
 
@@ -259,11 +272,11 @@ class _Ibans:
         self._entity = recogniser.supported_entities[0]
         self._validate = recogniser.validate_result
 
-    def find(self, text: str, hits: Hits) -> list[Raw]:
+    def find(self, text: str, hits: Hits, like: str | None) -> list[Raw]:
         found: list[Raw] = []
         for number in range(len(self._patterns)) if hits is None else hits:
             pattern, base = self._patterns[number]
-            for match in pattern.matches(text, () if hits is None else hits[number]):
+            for match in pattern.matches(text, () if hits is None else hits[number], like):
                 for group in range(len(match.groups()), 0, -1):
                     start, end = match.start(), match.span(group)[1]
                     if end <= 0:
@@ -288,9 +301,9 @@ class _PhoneNumbers:
         self._entity = recogniser.supported_entities[0]
         self._score = recogniser.SCORE
 
-    def find(self, text: str, hits: Hits) -> list[Raw]:
+    def find(self, text: str, hits: Hits, like: str | None) -> list[Raw]:
         # Where no proof holds (digits beyond ASCII) phonenumbers runs as it is.
-        spans = self._phones.find_slowly(text) if hits is None else self._phones.find(text)
+        spans = self._phones.find_slowly(text) if hits is None else self._phones.find(text, like)
         found = [(self._entity, start, end, self._score) for start, end in spans]
         return without_duplicates(found) if len(found) > 1 else found
 

@@ -24,10 +24,12 @@ _EDGES = (c.AT_BOUNDARY, c.AT_NON_BOUNDARY)
 
 
 class Near:
-    """A pattern of `regex`, compiled when it is first needed."""
+    """A pattern, compiled when it is first needed."""
 
-    def __init__(self, source: str, flags: int, timeout_s: int) -> None:
-        self._source, self._flags, self._timeout_s = source, flags, timeout_s
+    def __init__(self, source: str, flags: int, timeout_s: int | None = None) -> None:
+        """Takes a pattern of `regex`, or of `re` where there is no time limit."""
+        self._source, self._flags = source, flags
+        self._more = {} if timeout_s is None else {"timeout": timeout_s}
         self._compiled: Any = None
         # Characters that a start stands before and behind a place, and an end behind a start.
         self._reach = reach(source, flags)
@@ -36,28 +38,41 @@ class Near:
     def pattern(self) -> Any:
         """The compiled pattern."""
         if self._compiled is None:
-            import regex
+            if self._more:
+                import regex
 
-            self._compiled = regex.compile(self._source, self._flags)
+                self._compiled = regex.compile(self._source, self._flags)
+            else:
+                self._compiled = re.compile(self._source, self._flags)
         return self._compiled
 
-    def matches(self, text: str, places: Sequence[int]) -> Iterator[Any]:
+    def matches(self, text: str, places: Sequence[int], like: str | None = None) -> Iterator[Any]:
         """Its matches in a text, in order.
 
         Args:
             text: of any length.
             places: sorted; near them all matches are. Empty means anywhere.
+            like: a text of the same length, searched already: where both say the same, matches may
+                be left out.
         """
         near = self._reach
-        if near is None or not places or len(text) <= near[2]:
-            found: Iterator[Any] = self.pattern.finditer(text, timeout=self._timeout_s)
+        if near is None or not places or (len(text) <= near[2] and like is None):
+            found: Iterator[Any] = self.pattern.finditer(text, **self._more)
             return found
-        return self._within(text, places, *near)
+        return self._within(text, places, like, *near)
 
     def _within(
-        self, text: str, places: Sequence[int], before: int, behind: int, whole: int
+        self,
+        text: str,
+        places: Sequence[int],
+        like: str | None,
+        before: int,
+        behind: int,
+        whole: int,
     ) -> Iterator[Any]:
         finditer, size, done, number = self.pattern.finditer, len(text), 0, 0
+        if like is not None:
+            places = _unlike(text, places, like, before, behind, whole)
         while number < len(places):
             first, last = places[number] - before, places[number] + behind
             number += 1
@@ -65,11 +80,30 @@ class Near:
                 last = places[number] + behind
                 number += 1
             start, end = max(first, done), min(last + whole, size)
-            for match in finditer(text, start, end, timeout=self._timeout_s):
+            for match in finditer(text, start, end, **self._more):
                 if match.start() > last:
                     break
                 done = match.end()
                 yield match
+
+
+def _unlike(
+    text: str, places: Sequence[int], like: str, before: int, behind: int, whole: int
+) -> list[int]:
+    """The places of those windows, taken together where they touch, in which the texts differ."""
+    kept: list[int] = []
+    number = 0
+    while number < len(places):
+        first, group = number, places[number]
+        start = max(0, group - before - behind)
+        end = group + behind + whole
+        number += 1
+        while number < len(places) and places[number] - before - behind <= end:
+            end = places[number] + behind + whole
+            number += 1
+        if text[start : end + 1] != like[start : end + 1]:
+            kept += places[first:number]
+    return kept
 
 
 def reach(source: str, flags: int) -> tuple[int, int, int] | None:

@@ -102,7 +102,7 @@ class Phones:
             phonenumbermatcher._PATTERN.flags,
         ).finditer
         self._verified: dict[tuple[str, str | None], bool] = {}
-        self._known: dict[tuple[str, str, str], tuple[Span, ...]] = {}
+        self._known: dict[tuple[str, bool, bool, bool], tuple[Span, ...]] = {}
         self._planned: dict[str, frozenset[str]] = {}
 
     def patterns(self) -> tuple[str, str]:
@@ -121,17 +121,24 @@ class Phones:
             for gap in (_PUNCTUATION, rf"(?:{_PUNCTUATION}|[\x80-\xff]+)")
         )
 
-    def find(self, text: str) -> list[Span]:
-        """Spans of numbers in a text, half-open."""
+    def find(self, text: str, like: str | None = None) -> list[Span]:
+        """Spans of numbers in a text, half-open; those that `like` has in the same place may be missing."""
         if self._is_exact and len(text) > _EXACT_CHARS:
             return self.find_slowly(text)
         found: dict[Span, None] = {}
         regions = list(self._regions)
-        for at, candidate in self._candidates(text, 0):
+        is_minute = self._matcher_module._TIME_STAMPS_SUFFIX.match
+        for at, candidate in self._candidates(text, 0, like):
             end = at + len(candidate)
             if len(regions) == len(self._regions):
                 # What becomes of a candidate is said by it and by what stands beside it.
-                key = text[at - 1 : at] if at else "", candidate, text[end : end + 3]
+                before, behind = text[at - 1 : at], text[end : end + 1]
+                key = (
+                    candidate,
+                    bool(at) and self._forbids(before),
+                    bool(behind) and self._forbids(behind),
+                    behind == ":" and is_minute(text, end) is not None,
+                )
                 known = self._known.get(key)
                 if known is None:
                     if len(self._known) > _MEMO:
@@ -194,7 +201,7 @@ class Phones:
             else:
                 return
 
-    def _candidates(self, text: str, at: int) -> Iterator[tuple[int, str]]:
+    def _candidates(self, text: str, at: int, like: str | None = None) -> Iterator[tuple[int, str]]:
         """Where each candidate starts, and the candidate (PhoneNumberMatcher._find).
 
         No candidate is of two stretches, and one with too few digits is none.
@@ -209,7 +216,12 @@ class Phones:
                 continue
             if sum(map(str.isdecimal, held)) < least:
                 continue
-            at, last = max(at, stretch.start()), stretch.end()
+            first, last = stretch.span()
+            if like is not None:
+                around = slice(max(0, first - 1), last + 3)
+                if text[around] == like[around]:
+                    continue
+            at = max(at, first)
             while at < last and (match := search(text, at)) is not None:
                 start, candidate = match.start(), match.group()
                 if start >= last:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Literal, Protocol
 
 from agenttrail.masks._findings import Finding, settle_beside, without
 from agenttrail.masks._markers import Markers
 from agenttrail.masks._noise import NAMES, useful
-from agenttrail.masks._prefilter import Hits, Prefilter, Source
+from agenttrail.masks._prefilter import NOTHING, Hits, Prefilter, Source
 from agenttrail.masks._readings import TRIGGERS, Reading, readings
 from agenttrail.masks._rules import RULES, rule_findings
 
@@ -64,6 +64,10 @@ class Reader:
         self._markers = markers
         self._kept_kinds = kept_kinds
         self._detector = detector
+        # What of two readings it can search in the one, having searched the other.
+        self._beside: Callable[[Sequence[str], Sequence[str | None]], Iterator[Answer]] | None = (
+            getattr(detector, "patterns_beside", None)
+        )
         self._known: OrderedDict[tuple[str, Mode], Answer] = OrderedDict()
         self._chars = 0
         self._cache_chars = cache_chars
@@ -113,16 +117,20 @@ class Reader:
         found: list[list[Finding]] = [[] for _ in asked]
         prose = [one for one in todo if one[1].prose and asked[one[0]][1] == "prose"]
         plain = [one for one in todo if not (one[1].prose and asked[one[0]][1] == "prose")]
-        for group, detect in ((prose, self._detector.prose), (plain, self._detector.patterns)):
-            answers = detect([reading.text for _, reading, _ in group])
-            for (i, reading, rules), answer in zip(group, answers, strict=True):
-                if not answer and rules == ():
+        for group, is_prose in ((prose, True), (plain, False)):
+            texts = [reading.text for _, reading, _ in group]
+            # A reading that has every character in its place differs from the text here and there.
+            likes = [None if self._as_is or r.spans or r.text is asked[i][0] else asked[i][0] for i, r, _ in group]  # fmt: skip
+            if is_prose:
+                answers = self._detector.prose(texts)
+            elif self._beside is not None:
+                answers = self._beside(texts, likes)
+            else:
+                answers = self._detector.patterns(texts)
+            for (i, reading, rules), like, answer in zip(group, likes, answers, strict=True):
+                if not answer and not rules and rules is not None:
                     continue
-                seen: Iterable[Finding] = (*answer, *rule_findings(reading.text, rules))
-                if reading.spans is not None and "<" in reading.text:
-                    # Masked before it was encoded.
-                    seen = without(seen, reading.text, self._markers.spans(reading.text))
-                for finding in seen:
+                for finding in (*answer, *rule_findings(reading.text, rules, like)):
                     found[i] += self._judged(asked[i], reading, finding)
         for (text, mode), findings in zip(asked, found, strict=True):
             if not findings and "<" not in text:
@@ -157,18 +165,17 @@ class Reader:
     def _readings(self, texts: Sequence[str]) -> list[tuple[int, Reading, Hits]]:
         """Every reading of every text, with the text's place and the rules that may find in it."""
         if self._as_is:
-            return [(i, Reading(text, None, prose=True), ()) for i, text in enumerate(texts)]
+            return [(i, Reading(text, None, prose=True), NOTHING) for i, text in enumerate(texts)]
         todo: list[tuple[int, Reading, Hits]] = []
         others: list[tuple[int, Reading]] = []
         for i, (text, hits) in enumerate(zip(texts, self._rules.hits(texts), strict=True)):
-            known = hits if hits is None else tuple(n for n in hits if n < len(RULES))
+            known = _rules_of(hits)
             todo.append((i, Reading(text, None, prose=True), known))
             if known is None or len(known) != len(hits or ()) or not text.isascii():
                 others += [(i, reading) for reading in readings(text)][1:]
         again = self._rules.hits([reading.text for _, reading in others])
         for (i, reading), hits in zip(others, again, strict=True):
-            known = hits if hits is None else tuple(n for n in hits if n < len(RULES))
-            todo.append((i, reading, known))
+            todo.append((i, reading, _rules_of(hits)))
         return todo
 
     def forget_asked(self) -> None:
@@ -188,6 +195,13 @@ class Reader:
         if (text, mode) not in self._known:
             self._chars += len(text) + 100
         self._known[text, mode] = answer
+
+
+def _rules_of(hits: Hits) -> Hits:
+    """Hits without those of TRIGGERS."""
+    if hits is None or not hits:
+        return hits
+    return {number: places for number, places in hits.items() if number < len(RULES)}
 
 
 def _placed(finding: Finding, reading: Reading) -> Finding:

@@ -8,12 +8,13 @@ of that length are far more frequent. A JSON Schema under a key of secrets is no
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from itertools import chain
 
 from agenttrail.masks import _worded
 from agenttrail.masks._findings import Finding
+from agenttrail.masks._near import Near
 from agenttrail.recognizers.secret_words import is_placeholder, is_reference, is_template
 
 # Keys, lower case and without space, underscore, dot and dash, whose strings and numbers are
@@ -249,28 +250,39 @@ def is_count(value: int | float, key: str) -> bool:
     return abs(value) < 100_000 and re.search(r"pass(?:word|wd|phrase|code)s?\Z", bare) is None
 
 
-def rule_findings(text: str, rules: Iterable[int] | None = None) -> Iterator[Finding]:
+_MAILS, _PHONES, _CARDS = (Near(p.pattern, 0) for p in (_MAIL, _PHONE, _CARD_TEXT))
+
+
+def rule_findings(
+    text: str, hits: Mapping[int, Sequence[int]] | None = None, like: str | None = None
+) -> Iterator[Finding]:
     """Cards, phones, e-mail addresses, credentials and home folders in a text.
 
     Args:
         text: of any length.
-        rules: places in RULES of those that can find anything; None is all.
+        hits: places in RULES of those that can find anything, each with the places near which it
+            can; None is all, anywhere.
+        like: a text of the same length that is searched too: what both hold may be found there only.
     """
-    for number in range(len(RULES)) if rules is None else rules:
-        yield from RULES[number][1](text)
+    if hits is None:
+        for _, rule in RULES:
+            yield from rule(text, (), None)
+    else:
+        for number, places in hits.items():
+            yield from RULES[number][1](text, places, like)
 
 
-def _mails(text: str) -> Iterator[Finding]:
+def _mails(text: str, places: Sequence[int], like: str | None) -> Iterator[Finding]:
     if "@" in text:
-        for match in _MAIL.finditer(text):
-            yield Finding(*match.span(), "EMAIL_ADDRESS", 0.8, "mail")
+        for match in _MAILS.matches(text, places, like):
+            yield Finding(match.start(), match.end(), "EMAIL_ADDRESS", 0.8, "mail")
 
 
-def _cards(text: str) -> Iterator[Finding]:
-    for match in _CARD_TEXT.finditer(text):
+def _cards(text: str, places: Sequence[int], like: str | None) -> Iterator[Finding]:
+    for match in _CARDS.matches(text, places, like):
         digits = _NO_DIGIT.sub("", match.group(1))
         if _CARD.fullmatch(digits) and _luhn(digits) and not _in_table(text, match):
-            yield Finding(*match.span(1), "CREDIT_CARD", 1.0, "card")
+            yield Finding(match.start(1), match.end(1), "CREDIT_CARD", 1.0, "card")
 
 
 def _in_table(text: str, match: re.Match[str]) -> bool:
@@ -286,12 +298,12 @@ def _in_table(text: str, match: re.Match[str]) -> bool:
     )
 
 
-def _phones(text: str) -> Iterator[Finding]:
-    for match in _PHONE.finditer(text):
-        yield Finding(*match.span(), "PHONE_NUMBER", 0.5, "phone")
+def _phones(text: str, places: Sequence[int], like: str | None) -> Iterator[Finding]:
+    for match in _PHONES.matches(text, places, like):
+        yield Finding(match.start(), match.end(), "PHONE_NUMBER", 0.5, "phone")
 
 
-def _homes(text: str) -> Iterator[Finding]:
+def _homes(text: str, _places: Sequence[int], _like: str | None) -> Iterator[Finding]:
     owners = [_HOME.finditer(text)] if "Users" in text or "-home-" in text or "Settings" in text else []  # fmt: skip
     if "home/" in text or "Users/" in text:
         owners.append(_owners(text))
@@ -326,14 +338,16 @@ def _owners(text: str) -> Iterator[re.Match[str]]:
             depth = depth + 1 if depth < 6 else None
 
 
-def _credentials(pattern: re.Pattern[str], kind: str, text: str) -> Iterator[Finding]:
+def _credentials(
+    pattern: re.Pattern[str], kind: str, text: str, _places: Sequence[int], _like: str | None
+) -> Iterator[Finding]:
     if len(text) > 8:
         for match in pattern.finditer(text):
             if kind != "SECRET" or not is_template(match.group(1)):
-                yield Finding(*match.span(1), kind, 0.95, "credentials")
+                yield Finding(match.start(1), match.end(1), kind, 0.95, "credentials")
 
 
-def _assignments(text: str) -> Iterator[Finding]:
+def _assignments(text: str, _places: Sequence[int], _like: str | None) -> Iterator[Finding]:
     for match in _ASSIGNMENT.finditer(text):
         group = match.lastindex or 1
         value = match.group(group)
@@ -352,7 +366,7 @@ def _assignments(text: str) -> Iterator[Finding]:
         yield Finding(*match.span(group), "SECRET", 0.95, "credentials")
 
 
-def _options(text: str) -> Iterator[Finding]:
+def _options(text: str, _places: Sequence[int], _like: str | None) -> Iterator[Finding]:
     for match in _OPTION.finditer(text):
         group = match.lastindex or 1
         value = match.group(group)
@@ -362,7 +376,7 @@ def _options(text: str) -> Iterator[Finding]:
 
 
 # A pattern that matches wherever the rule finds anything, and the rule.
-RULES: tuple[tuple[str, Callable[[str], Iterator[Finding]]], ...] = (
+RULES: tuple[tuple[str, _worded.Rule], ...] = (
     (_MAIL.pattern, _mails),
     (_CARD_TEXT.pattern.replace("(?=", "(?:"), _cards),
     (_PHONE.pattern, _phones),

@@ -11,10 +11,11 @@ stands before its word is not found.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from agenttrail.masks._findings import Finding
+from agenttrail.masks._near import Near
 
 _BETWEEN = r"(?:[^\w\n]{1,3}[A-Za-z']{1,9}){0,3}?[^\w\n]{0,3}[^\w\n(]"
 _DIGITS = re.compile(r"\d")
@@ -122,19 +123,33 @@ _TABLE: tuple[tuple[str, str, Callable[[str], bool], float], ...] = (
 )
 
 
+# Findings in a text, at the places near which a prefilter says there can be any (none: anywhere); what
+# a text of the same length holds in the same place, which is searched too, may be left out.
+Rule = Callable[[str, Sequence[int], str | None], Iterator[Finding]]
+
+
 def _find(
-    pattern: re.Pattern[str], kind: str, is_one: Callable[[str], bool], score: float, text: str
+    pattern: Near,
+    kind: str,
+    is_one: Callable[[str], bool],
+    score: float,
+    text: str,
+    places: Sequence[int],
+    like: str | None,
 ) -> Iterator[Finding]:
-    for match in pattern.finditer(text):
+    for match in pattern.matches(text, places, like):
         if is_one(match.group(1)):
-            yield Finding(*match.span(1), kind, score, "worded")
+            yield Finding(match.start(1), match.end(1), kind, score, "worded")
 
 
 KINDS = frozenset(kind for kind, *_ in _TABLE) | {"IBAN_CODE"}
 
 
-def _ibans(text: str) -> Iterator[Finding]:
-    for match in re.finditer(_IBAN, text):
+_IBANS = Near(_IBAN, 0)
+
+
+def _ibans(text: str, places: Sequence[int], like: str | None) -> Iterator[Finding]:
+    for match in _IBANS.matches(text, places, like):
         left = _LENGTHS.get(match.group(1)[:2], 0)
         bare = ""
         end = match.start()
@@ -148,10 +163,10 @@ def _ibans(text: str) -> Iterator[Finding]:
 
 
 # As RULES of `_rules`: a pattern that matches wherever the rule finds anything, and the rule.
-WORDED: tuple[tuple[str, Callable[[str], Iterator[Finding]]], ...] = (
+WORDED: tuple[tuple[str, Rule], ...] = (
     (_IBAN, _ibans),
     *(
-        (pattern, partial(_find, re.compile(pattern), kind, check, score))
+        (pattern, partial(_find, Near(pattern, 0), kind, check, score))
         for kind, pattern, check, score in _TABLE
     ),
 )

@@ -17,6 +17,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from agenttrail.masks._near import Near
+
 _EMAIL = r"\b((([!#$%&'*+\-/=?^_`{|}~\w])|([!#$%&'*+\-/=?^_`{|}~\w][!#$%&'*+\-/=?^_`{|}~\.\w]{0,}[!#$%&'*+\-/=?^_`{|}~\w]))[@]\w+(?:-+\w+)*(?:\.\w+(?:-+\w+)*)+)\b"
 # UrlRecognizer's, but for their lists of domains.
 _URL = re.compile(
@@ -53,18 +55,21 @@ class Words:
         same = re.compile(f"{pattern[:start]}(?:{tree}){pattern[end:]}", flags)
         return cls("://" if url.group("scheme") else ".", same, timeout_s)
 
-    def matches(self, pattern: Any, text: str) -> Iterator[Any]:
-        """Matches of the pattern (of `regex`) in a text, in order."""
+    def matches(self, pattern: Near, text: str, like: str | None = None) -> Iterator[Any]:
+        """Matches of the pattern in a text, in order; those of words that `like` has may be missing."""
         is_simple = text.isascii() and not _SEPARATORS(text)
         done = 0
         while (at := text.find(self.needle, done)) >= 0:
             start = max(text.rfind(space, done, at) for space in _SPACES) + 1 or done
             ends = [found for space in _SPACES if (found := text.find(space, at)) >= 0]
             end = min(ends, default=len(text))
-            if is_simple and end - start <= _LONGEST:
+            around = slice(max(0, start - 1), end + 1)
+            if like is not None and text[around] == like[around]:
+                pass
+            elif is_simple and end - start <= _LONGEST:
                 yield from self.same.finditer(text, start, end)
             else:
-                yield from pattern.finditer(text, start, end, timeout=self.timeout_s)
+                yield from pattern.pattern.finditer(text, start, end, timeout=self.timeout_s)
             done = end
 
 
