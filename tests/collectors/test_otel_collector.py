@@ -21,6 +21,7 @@ import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from agenttrail import config
+from tests.cli._run import agenttrail
 from tests.collectors._hop import (
     FOLDER,
     LISTENING,
@@ -249,6 +250,18 @@ def test_the_shipped_files_turn_the_sample_into_what_is_shipped(
             documents = "\n".join(stored())
             assert SECRET not in documents
             assert "<EMAIL_ADDRESS>" in documents
+            # What the user runs: by both ways in, to both destinations, logs and traces.
+            http = f"http://{collector.address('http')}"
+            for way in (
+                ("--otlp", http, "--elasticsearch", elasticsearch.url, "--index", "*"),
+                ("--otlp", http, "--otlp-file", "masked.jsonl"),
+                ("--append", "agents/sample.jsonl", "--otlp-file", "masked.jsonl"),
+            ):
+                done = agenttrail(collector.folder, "canary", "--json", *way)
+                assert done.code == 0, (way[0], done.out, done.err)
+                report = json.loads(done.out)
+                assert report["ok"]
+                assert report["masked"] == len(report["canaries"]) >= 25
         finally:
             hop.end()
 
@@ -284,6 +297,11 @@ def test_no_setting_of_the_shipped_configuration_fails_open(tmp_path: Path) -> N
     options = config.load_hop(str(FOLDER / "hop.yaml"))
     assert 8 * 1024**2 < queue["batch"]["max_size"] < options.listen.max_request_bytes
     assert made["exporters"]["elasticsearch"]["sending_queue"] == {"enabled": False}
+
+
+def test_doctor_finds_nothing_in_the_shipped_configuration(tmp_path: Path) -> None:
+    done = agenttrail(tmp_path, "doctor", str(FOLDER / "config.yaml"))
+    assert done.code == 0, done.out
 
 
 def test_the_readme_is_short_and_its_ports_are_the_files() -> None:
