@@ -1,0 +1,1 @@
+"""One set of lines through every way in, and the same bytes out."""
