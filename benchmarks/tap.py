@@ -2,6 +2,9 @@
 
     python benchmarks/tap.py [--pings 2000] [--json]
 
+`ping` is a message that no policy speaks of, `call` a tool call that the policy of docs/examples lets
+pass: with `--enforce` it is parsed and judged, its kill switch and policy looked at for changes.
+
 The server answers each line with the same line, so that nothing but the way is measured. Both
 servers run at the same time and are asked in turns, so that what disturbs the machine disturbs both.
 """
@@ -19,8 +22,16 @@ import time
 from pathlib import Path
 from typing import IO
 
+from agenttrail.governance.kill_switch import KillSwitch
+
 SERVER = "import sys\nfor line in sys.stdin.buffer: sys.stdout.buffer.write(line); sys.stdout.buffer.flush()"
 SIZES = {"small": 200, "large": 50_000}
+HEADS = {
+    "ping": b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"x":"',
+    "call": b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"pay_claim","arguments":{"amount":50,"currency":"JPY","note":"',
+}
+TAILS = {"ping": b'"}}\n', "call": b'"}}}\n'}
+EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
 WARM_UP = 100
 
 
@@ -56,20 +67,26 @@ def percentile(values: list[float], part: float) -> float:
 
 def measure(pings: int, folder: Path, *, pause_s: float) -> list[dict[str, object]]:
     tap = (sys.executable, "-m", "agenttrail", "tap")
+    KillSwitch(str(folder / "kill.json")).create()
     ways = {
         "direct": start(),
         "tap --raw": start(*tap, "--raw", str(folder / "wire.jsonl"), "--"),
         "tap --output": start(*tap, "--output", str(folder / "out.jsonl"), "--"),
-    }
+        "tap --enforce": start(
+            *tap, "--output", str(folder / "enforced.jsonl"), "--server", "expenses", "--agent", "expense",
+            "--enforce", "--policy", str(EXAMPLES / "policy.yaml"), "--registry", str(EXAMPLES / "agents.yaml"),
+            "--kill-switch", str(folder / "kill.json"), "--",
+        ),
+    }  # fmt: skip
     names = list(ways)
     rows: list[dict[str, object]] = []
-    for message, size in SIZES.items():
-        head = b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"x":"'
-        line = head + b"a" * (size - len(head) - 4) + b'"}}\n'
+    for message, kind, size in ((f"{s} {k}", k, n) for s, n in SIZES.items() for k in HEADS):
+        head, tail = HEADS[kind], TAILS[kind]
+        line = head + b"a" * max(0, size - len(head) - len(tail)) + tail
         taken: dict[str, list[float]] = {way: [] for way in ways}
         for number in range(WARM_UP + pings):
             # Who comes first after a pause finds cold caches: each in its turn.
-            for way in names[number % 3 :] + names[: number % 3]:
+            for way in names[number % len(names) :] + names[: number % len(names)]:
                 taken[way].append(ping(ways[way], line))
             # Clients pause between messages; a stream without a pause measures throughput.
             time.sleep(pause_s if number > WARM_UP else 0)
@@ -113,11 +130,11 @@ def main() -> None:
         print(json.dumps({"machine": machine, "rows": rows}))
         return
     print(
-        f"{'message':<8} {'way':<13} {'p50':>9} {'p99':>9} {'added p50':>10} {'added p99':>10}  (µs)"
+        f"{'message':<11} {'way':<14} {'p50':>9} {'p99':>9} {'added p50':>10} {'added p99':>10}  (µs)"
     )
     for row in rows:
         print(
-            f"{row['message']:<8} {row['way']:<13} {row['p50_us']:>9} {row['p99_us']:>9} "
+            f"{row['message']:<11} {row['way']:<14} {row['p50_us']:>9} {row['p99_us']:>9} "
             f"{row['added_p50_us']:>10} {row['added_p99_us']:>10}"
         )
 

@@ -34,10 +34,12 @@ _HARMLESS = frozenset(
     ("initialize", "ping", "server/discover", "tools/list", "resources/list", "resources/templates/list",
      "prompts/list", "tasks/list", "tasks/get", "tasks/cancel", "logging/setLevel", "resources/unsubscribe")
 )  # fmt: skip
-# Where readers of lines other than ours end one: carriage return, NEL, line and paragraph separator.
-_BREAKS = (b"\r", b"\xc2\x85", b"\xe2\x80\xa8", b"\xe2\x80\xa9", b"\x0b", b"\x0c", b"\x1c", b"\x1d", b"\x1e")  # fmt: skip
-# A method may hide behind escapes (\u0074ools\/call) or in another encoding (UTF-16 has zeros).
-_ESCAPES = (b"\\u00", b"\\/", b"\\x", b"\x00")
+# Where readers of lines other than ours end one: carriage return, vertical tab, form feed, separators;
+# beyond ASCII NEL, line and paragraph separator. One byte is found fast, so these come first.
+_BREAKS = (b"\r", b"\x0b", b"\x0c", b"\x1c", b"\x1d", b"\x1e")
+_WIDE_BREAKS = (b"\xc2\x85", b"\xe2\x80\xa8", b"\xe2\x80\xa9")
+# A method may hide behind escapes (\\u0074ools\\/call) or in another encoding (UTF-16 has zeros).
+_ESCAPES = (b"\\u00", b"\\/", b"\\x")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,8 @@ class Gate:
         """One line without its line break."""
         broken = _has_break(line)
         # Most lines cannot be a call, whatever reads them.
-        plain = b"tools/call" not in line and not any(escape in line for escape in _ESCAPES)
+        # Backwards: CPython's search in that direction is several times faster on long lines.
+        plain = line.rfind(b"tools/call") < 0 and b"\x00" not in line and not _escaped(line)
         wide = self._stopped()
         if plain and not broken and wide is None and not _introduces(line):
             return Judged(line)
@@ -208,12 +211,18 @@ def _note(refusal: Refusal | None) -> dict[str, Any] | None:
 
 def _introduces(line: bytes) -> bool:
     """Whether a client may say who it is: `initialize`, and `_meta` of 2026-07-28."""
-    return b"clientInfo" in line
+    return line.rfind(b"clientInfo") >= 0
 
 
 def _has_break(line: bytes) -> bool:
     inner = line[:-1] if line.endswith(b"\r") else line
-    return any(mark in inner for mark in _BREAKS)
+    if any(mark in inner for mark in _BREAKS):
+        return True
+    return not inner.isascii() and any(mark in inner for mark in _WIDE_BREAKS)
+
+
+def _escaped(line: bytes) -> bool:
+    return b"\\" in line and any(escape in line for escape in _ESCAPES)
 
 
 def _rewritten(value: Any) -> bytes:
