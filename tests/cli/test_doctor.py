@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -13,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
+import agenttrail as agenttrail_package
 from tests.cli._run import BINARY, Done, agenttrail
 from tests.doctor._samples import FOLDER
-from tests.engines import otelcol, rsyslog
+from tests.engines import otelcol, rsyslog, syslog_ng
 from tests.engines._process import free_ports, listening
 from tests.engines.fixtures import required
 
@@ -124,7 +126,7 @@ def test_wrong_usage_is_2_and_shows_nothing_of_a_file(
 def test_the_rules_are_listed_with_their_sources(tmp_path: Path) -> None:
     done = agenttrail(tmp_path, "doctor", "--rules", "--json")
     listed = json.loads(done.out)
-    assert {r["id"].split("-")[0] for r in listed} == {"otelcol", "logstash", "fluentbit", "vector", "rsyslog"}  # fmt: skip
+    assert {r["id"].split("-")[0] for r in listed} == {"otelcol", "logstash", "fluentbit", "vector", "rsyslog", "syslogng"}  # fmt: skip
     assert "otelcol-error-mode (error)" in agenttrail(tmp_path, "doctor", "--rules").out
 
 
@@ -315,43 +317,85 @@ def test_canaries_leak_through_a_collector_before_the_fix_and_not_after_it(tmp_p
     assert set(verdicts(after)) == {"masked"}, after.out
 
 
-@pytest.mark.engine
-def test_canaries_leak_through_rsyslog_before_the_fix_and_not_after_it(tmp_path: Path) -> None:
-    """omfwd to a server of ours, which writes down what it gets."""
-    with required():
-        rsyslog.prepare()
-    port, at = free_ports(2)
-    out = tmp_path / "out.log"
-    before = (
-        f'module(load="imtcp")\ninput(type="imtcp" address="127.0.0.1" port="{port}")\n'
-        f'action(type="omfwd" target="127.0.0.1" port="{at}" protocol="tcp")\n'
-    )
-    server = subprocess.Popen(
-        [sys.executable, "-c", _SINK, str(at), str(out)], stdout=subprocess.PIPE
+@contextlib.contextmanager
+def server(out: Path) -> Iterator[int]:
+    """A TCP server that writes down what it gets; its port."""
+    (port,) = free_ports(1)
+    process = subprocess.Popen(
+        [sys.executable, "-c", _SINK, str(port), str(out)], stdout=subprocess.PIPE
     )
     try:
-        assert server.stdout is not None
-        server.stdout.readline()
-        canary = ("canary", "--syslog", f"tcp://127.0.0.1:{port}", "--jsonl", str(out), "--json", "--wait-s", "60")  # fmt: skip
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield port
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+
+def syslog_canary(folder: Path, port: int, out: Path) -> Counter[str]:
+    return verdicts(agenttrail(folder, "canary", "--syslog", f"tcp://127.0.0.1:{port}", "--jsonl", str(out), "--json", "--wait-s", "60"))  # fmt: skip
+
+
+@pytest.mark.engine
+def test_canaries_leak_through_rsyslog_before_the_fix_and_not_after_it(tmp_path: Path) -> None:
+    with required():
+        rsyslog.prepare()
+    (port,) = free_ports(1)
+    out = tmp_path / "out.log"
+    with server(out) as at:
+        before = (
+            f'module(load="imtcp")\ninput(type="imtcp" address="127.0.0.1" port="{port}")\n'
+            f'action(type="omfwd" target="127.0.0.1" port="{at}" protocol="tcp")\n'
+        )
         with rsyslog.start(lambda _: before):
-            assert set(verdicts(agenttrail(tmp_path, *canary))) == {"leaked"}
+            assert set(syslog_canary(tmp_path, port, out)) == {"leaked"}
         (tmp_path / "r.conf").write_text(before)
         assert agenttrail(tmp_path, "doctor", "--fix", "--write", "r.conf").code == 0
 
         def fixed(folder: Path) -> str:
             text = (tmp_path / "r.conf").read_text().replace("/var/spool/rsyslog", str(folder))
-            return f'global(workDirectory="{folder}")\n' + text.replace(
-                "/usr/bin/agenttrail", BINARY
-            )
+            text = text.replace("/usr/bin/agenttrail", BINARY)
+            return f'global(workDirectory="{folder}")\n{text}'
 
         with rsyslog.start(fixed):
-            after = agenttrail(tmp_path, *canary)
-        assert set(verdicts(after)) == {"masked"}, after.out
-    finally:
-        server.kill()
-        server.wait()
-        if server.stdout:
-            server.stdout.close()
+            assert set(syslog_canary(tmp_path, port, out)) == {"masked"}
+
+
+@pytest.mark.engine
+def test_canaries_leak_through_syslog_ng_before_the_fix_and_not_after_it(tmp_path: Path) -> None:
+    with required():
+        version = syslog_ng.prepare().version()
+    (port,) = free_ports(1)
+    out = tmp_path / "out.log"
+    with server(out) as at:
+        before = (
+            f"@version: {version}\n"
+            f'source s_net {{ network(ip("127.0.0.1") port({port}) transport("tcp") flags(syslog-protocol)); }};\n'
+            f'destination d_siem {{ network("127.0.0.1" port({at}) transport("tcp")); }};\n'
+            "log { source(s_net); destination(d_siem); };\n"
+        )
+        with syslog_ng.start(lambda _: before):
+            assert set(syslog_canary(tmp_path, port, out)) == {"leaked"}
+        (tmp_path / "s.conf").write_text(before)
+        assert agenttrail(tmp_path, "doctor", "--fix", "--write", "s.conf").code == 0
+
+        def fixed(folder: Path) -> str:
+            text = (tmp_path / "s.conf").read_text()
+            for shipped, own in (
+                ("/opt/agenttrail/lib/python3.11/site-packages", sysconfig.get_paths()["purelib"]),
+                ("/opt/agenttrail/bin/python", sys.executable),
+                ("/var/lib/syslog-ng", str(folder)),
+            ):
+                assert shipped in text
+                text = text.replace(shipped, own)
+            return text
+
+        path = str(Path(agenttrail_package.__file__).parents[1])
+        with syslog_ng.start(fixed, env={"PYTHONPATH": path}):
+            assert set(syslog_canary(tmp_path, port, out)) == {"masked"}
 
 
 _SINK = """

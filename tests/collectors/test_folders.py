@@ -20,6 +20,7 @@ CONFIGS = {
     "logstash": [["agents.conf", "logstash.yml"]],
     "otel_collector": [["config.yaml"]],
     "rsyslog": [["agenttrail.conf"]],
+    "syslog_ng": [["agenttrail.conf"]],
     "vector": [["vector.yaml"]],
 }
 
@@ -31,6 +32,7 @@ BYPASSES = {
     "logstash": (r'id => "agenttrail"\s+path => "[^"]+"', 'path => "/var/log/agents/*.jsonl"'),
     "otel_collector": (r"exporters: \[otlp/agenttrail\]", "exporters: [elasticsearch]"),
     "rsyslog": (r'action\(\s+name="agenttrail_mask"', 'action(type="omfwd" target="siem.example.com")\n\\g<0>'),
+    "syslog_ng": (r"log \{\s+source", 'log { source(s_agents); destination { network("siem.example.com"); }; };\n\\g<0>'),
     "vector": (r"inputs: \[agenttrail_masked\]", "inputs: [agents]"),
 }  # fmt: skip
 

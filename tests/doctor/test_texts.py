@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agenttrail.doctor import _syslog_ng_text as syslog_ng_text
 from agenttrail.doctor import _toml, _yaml
 from agenttrail.doctor._files import KINDS
 from agenttrail.doctor._finding import Asked, ConfigFile
@@ -209,3 +210,22 @@ def test_rare_forms_of_fluent_bit_are_read(text: str, rules: set[str]) -> None:
     if text.startswith("#"):
         assert module.examine([ConfigFile("f", texts["f"])], Asked()) == []
         assert texts["f"].index("[SERVICE]") < texts["f"].index("[INPUT]")
+
+
+def test_syslog_ngs_language_is_read_with_its_corners() -> None:
+    text = """\
+@version: 3.38
+# destination d_no { network("no"); };
+python { class A: x = {"a": {}} };
+destination d_yes { network("a;(b" port(1) # why (
+    template('${MESSAGE} "x"')); };
+log { source(s); if ("${x}" eq "}") { parser(p); } else { flags(final); }; };
+"""
+    made = syslog_ng_text.parse(text)
+    assert [w.text for w in made] == ["python", "destination", "d_yes", "log"]
+    (network,) = made[2].brace or []
+    assert (network.paren[0].text, network.value("port"), network.line) == ("a;(b", "1", 4)
+    assert network.value("template") == '${MESSAGE} "x"'
+    assert text[network.start : network.end].endswith('"x"\'))')
+    assert [w.text for w in made[3].brace or []] == ["source", "if", "else"]
+    assert made[0].code.strip().endswith("{}}")

@@ -36,12 +36,12 @@ def add(verbs: Any) -> None:
     parser = verbs.add_parser(
         "doctor",
         help="check this installation, or a collector's configuration for ways past the mask",
-        description="Without CONFIG: Python, versions, model, extras, keys, what was kept back, and a self-test with planted data. With CONFIG: reads configurations of the OpenTelemetry Collector, Vector, Fluent Bit, rsyslog and Logstash and reports, with file and line, where agents' logs reach an output unmasked, what fails open, which queues drop, and which positions are not kept. Files of one collector are read as one configuration.",
+        description="Without CONFIG: Python, versions, model, extras, keys, what was kept back, and a self-test with planted data. With CONFIG: reads configurations of the OpenTelemetry Collector, Vector, Fluent Bit, rsyslog, syslog-ng and Logstash and reports, with file and line, where agents' logs reach an output unmasked, what fails open, which queues drop, and which positions are not kept. Files of one collector are read as one configuration.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument("configs", nargs="*", metavar="CONFIG", help="configuration files of collectors, or folders of them")  # fmt: skip
-    parser.add_argument("--kind", metavar="KIND", help="the collector, where its file does not tell: otelcol, logstash, fluent_bit, vector, rsyslog")  # fmt: skip
+    parser.add_argument("--kind", metavar="KIND", help="the collector, where its file does not tell: otelcol, logstash, fluent_bit, syslog_ng, vector, rsyslog")  # fmt: skip
     parser.add_argument("--source", action="append", default=[], metavar="GLOB", help="name of a source, receiver, input or tag that carries agents' logs (default: all do); can be repeated")  # fmt: skip
     parser.add_argument("--hop", action="append", default=[], metavar="HOST:PORT", help="where agenttrail listens, if no name says so; can be repeated")  # fmt: skip
     parser.add_argument("--fix", action="store_true", help="show the smallest change that inserts agenttrail and mends settings")  # fmt: skip

@@ -14,13 +14,13 @@ from pathlib import Path
 from types import ModuleType
 
 from agenttrail.doctor import _manifests as manifests
-from agenttrail.doctor import fluent_bit, logstash, otelcol, rsyslog, vector
+from agenttrail.doctor import fluent_bit, logstash, otelcol, rsyslog, syslog_ng, vector
 from agenttrail.doctor._finding import Asked, ConfigFile, Finding, Rule
 from agenttrail.errors import ConfigError, UsageError
 
 # In the order in which they are asked: the more particular look first.
 KINDS: dict[str, ModuleType] = {
-    module.KIND: module for module in (otelcol, logstash, fluent_bit, vector, rsyslog)
+    module.KIND: module for module in (otelcol, logstash, fluent_bit, syslog_ng, vector, rsyslog)
 }
 _ENDINGS = (".conf", ".yaml", ".yml", ".toml", ".json", ".cfg")
 
