@@ -256,6 +256,25 @@ def test_hashes_of_arguments_leave_only_under_a_key(monkeypatch: pytest.MonkeyPa
         assert said[f.APPROVAL_ARGUMENTS_HASH] == given[f.APPROVAL_ARGUMENTS_HASH]
 
 
+def test_a_channel_is_taken_from_a_line_only_where_the_policy_has_it() -> None:
+    """Another word may be a person's name, and the field is not masked."""
+    raw = {"channel": "security", "queue": "X"}
+    said, other = run(
+        built(), decision(**{f.SOURCE_RAW: raw}), decision(**{f.SOURCE_RAW: {"channel": "Ann Lee"}})
+    )
+    assert said[f.APPROVAL_CHANNEL] == "security"
+    assert said[f.SOURCE_RAW] == {"queue": "X"}
+    assert said[f.APPROVAL_TARGET_MS] == 900_000
+    assert other[f.SOURCE_RAW] == {"channel": "Ann Lee"}
+    assert "Ann Lee" not in str(other.get(f.APPROVAL_CHANNEL))
+
+
+def test_a_hash_that_a_line_brings_along_leaves_only_under_a_key() -> None:
+    """It may be a plain one."""
+    (said,) = run(built(), decision(**{f.APPROVAL_ARGUMENTS_HASH: "ab" * 16}))
+    assert f.APPROVAL_ARGUMENTS_HASH not in said
+
+
 def test_the_state_holds_nothing_of_an_event(tmp_path: Path) -> None:
     """Times, machine ids and keyed hashes; no argument, no approver, no name."""
     state = tmp_path / "state.db"

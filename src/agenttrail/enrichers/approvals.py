@@ -6,7 +6,8 @@ They are linked by the approval's id, the id of the tool call, or by tool and ar
 
 - `agenttrail.approval.id` and `.stage`; on an execution the wait and the expiry of its decision too;
 - `agenttrail.approval.arguments.hash` where `key` is set: a keyed hash, because amounts and names are
-  few enough to try them all against a plain one. Without a key none leaves; linking works the same;
+  few enough to try them all against a plain one. Without a key none leaves, one that a line brought
+  along is taken out too; linking works the same;
 - `agenttrail.approval.findings`. On executions: `executed_without_approval` (needed by policy or
   budget, and no decision that counts was made before), `executed_after_deny`, `executed_after_expiry`,
   `arguments_changed`, `decision_reused`, `approved_by_owner`, `approver_not_allowed`. On decisions:
@@ -125,6 +126,14 @@ class Approvals:
         if not added and not claimed:
             return event
         merged = {**fields, **{name: value for name, value in added.items() if value is not None}}
+        if f.APPROVAL_ARGUMENTS_HASH in fields and self._hasher is None:
+            # Whether it has a key is not known: one without could be turned back.
+            del merged[f.APPROVAL_ARGUMENTS_HASH]
+        if f.APPROVAL_CHANNEL not in fields and self._raw_channel(fields) is not None:
+            raw = {name: value for name, value in fields[f.SOURCE_RAW].items() if name != "channel"}
+            merged[f.SOURCE_RAW] = raw
+            if not raw:
+                del merged[f.SOURCE_RAW]
         for name in (f.APPROVAL_FINDINGS, f.APPROVAL_SETTLES):
             if name in merged and not added.get(name):
                 del merged[name]  # what an event claims of itself does not stand
@@ -359,13 +368,22 @@ class Approvals:
         self, fields: Mapping[str, Any], call: Call | None
     ) -> tuple[str | None, int | None]:
         """Where an approval is asked for, and how soon there has to be an answer."""
-        name = fields.get(f.APPROVAL_CHANNEL)
+        name = fields.get(f.APPROVAL_CHANNEL) or self._raw_channel(fields)
         channel = self._channels.get(name) if isinstance(name, str) else None
         if channel is None and call is not None and f.TOOL_ARGUMENTS in fields:
             channel = self._evaluate(call).channel
         if channel is None:
             return name, None
         return name or channel.name, round(channel.respond_within_s * 1000)
+
+    def _raw_channel(self, fields: Mapping[str, Any]) -> str | None:
+        """A channel that a line of the format `approvals` names, where it is one of the policy's.
+
+        Any other may be the name of a person, and the field of channels is not masked.
+        """
+        raw = fields.get(f.SOURCE_RAW)
+        name = raw.get("channel") if isinstance(raw, dict) else None
+        return name if isinstance(name, str) and name in self._channels else None
 
     def _hash(self, fields: Mapping[str, Any], case: book.Case) -> str | None:
         """The hash of the arguments that leaves: ours, or the approval system's with the same key."""

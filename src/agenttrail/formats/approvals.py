@@ -24,7 +24,7 @@ to find the call. All that is known:
 | approver | who decided, as the registry's contacts and the policy's approvers name people |
 | source | who decided: user (the default), config, hook, policy |
 | scope | once (the default), session, always |
-| channel | the policy's channel |
+| channel | the policy's channel; stays under source.raw until the enricher `approvals` knows it for one |
 | wait_ms | how long the decision took, where it is known better than by the times |
 | expires | until when the request, or the decision, holds |
 | user | whom the agent worked for |
@@ -66,7 +66,6 @@ _TEXTS = {
     "approver": f.APPROVAL_APPROVER,
     "source": f.APPROVAL_SOURCE,
     "scope": f.APPROVAL_SCOPE,
-    "channel": f.APPROVAL_CHANNEL,
     "wait_ms": f.APPROVAL_WAIT_MS,
     "expires": f.APPROVAL_EXPIRES,
     "user": f.USER_ID,
