@@ -16,17 +16,21 @@ from dataclasses import replace
 from agenttrail.masks._findings import Finding
 
 NAMES = frozenset({"PERSON", "LOCATION", "NRP", "ORGANIZATION"})
-# Words of a finding that is called a name; a sign that joins key and value parts them.
-_TOKEN = re.compile(r"[^\s=:,;|]+")
+# Words of a finding that is called a name; signs of markup, and what joins key and value, part them.
+_TOKEN = re.compile(r"[^\s=:,;|<>\"()\[\]{}]+")
 _EDGES = "*_`'\"()[]{}<>.,!?~#$-@/\\"
 # What stands inside of no name: digits, signs of code, paths and addresses.
-_CODE = re.compile(r"[\d_\\@#{}\[\]<>~^*%$+]|[A-Za-z][()]|\)[A-Za-z]|/[^A-Z]|/.*/")
+_CODE = re.compile(r"[\d_\\@#~^*%$+]|/[^A-Z]|/.*/")
 _UNDERSCORED = re.compile(r"[A-Z][a-z]+(?:_[A-Z][a-z]+)+")
 # House and street numbers: 221B, 42nd.
 _HOUSE = re.compile(r"\d{1,5}(?:[A-Za-z]|st|nd|rd|th)?")
 # parseValue, HTTPServer and XYZABCDEFGHI are names of programs'; McLane and O'Brien are not.
 _PREFIX = re.compile(r"(?:Mc|Mac|De|Di|Da|Du|La|Le|Van|Von|Fitz|O['’]|D['’])(?=[A-Z][a-z])")
 _PROGRAM = re.compile(r"[a-z][A-Z]|[A-Z]{2,}[a-z]|[A-Z]{16}")
+
+# 'Margaret Thatcher', of which a model may see one half.
+_BEGINS = re.compile(r"['\"(=>\[{]([A-Z][a-z'’-]+ )\Z")
+_ENDS = re.compile(r" [A-Z][a-z'’-]+(?=['\")<\]}])")
 
 # Score of a number without groups between its digits, of which one in eleven has a valid check digit.
 _BARE = 0.5
@@ -46,10 +50,10 @@ _COUNTED = re.compile(
     r"|count|total|amount|price|port|pid)(?:[ _]?(?:id|no|number|code))?[\s\"'.:=#(]{1,4}\Z"
     r"|(?:คำสั่งซื้อ|ออเดอร์|ใบแจ้งหนี้|ราคา|จำนวน|注文(?:番号)?|伝票(?:番号)?|価格|合計|ຄຳສັ່ງຊື້|ລາຄາ|ຈຳນວນ)[\s\"'.:=#(は]{0,4}\Z"
 )
-# ... and where such a unit stands behind it; %20 is none.
+# ... and where such a unit stands behind it; %20 and ms=12 are none.
 _UNIT = re.compile(
     r"\s?(?:(?i:bytes?|[kmgt]i?b|secs?|seconds?|minutes?|hours?|rows?|tokens?|chars?|characters|records?|events?"
-    r"|requests?|percent|usd|eur|gbp|thb|jpy|baht|yen)|ms|ns|us|µs|%(?![0-9A-Fa-f]{2})|บาท|ชิ้น|円|件|個|ກີບ)(?![A-Za-z])"
+    r"|requests?|percent|usd|eur|gbp|thb|jpy|baht|yen)|ms|ns|us|µs|%(?![0-9A-Fa-f]{2})|บาท|ชิ้น|円|件|個|ກີບ)(?![A-Za-z_=:-])"
 )
 # Kinds that are a run of letters and digits and nothing else: each needs its word near by. Presidio looks for
 # its context words inside of others, so that it takes the "us" of "customer" for the United States.
@@ -97,7 +101,7 @@ def useful(text: str, finding: Finding, *, is_token: bool) -> tuple[Finding, ...
     found = text[finding.start : finding.end]
     kind = finding.entity
     if kind in NAMES:
-        return _names(found, finding)
+        return tuple(_completed(text, part) for part in _names(found, finding))
     if kind == "IP_ADDRESS":
         return (finding,) if found.strip(":") else ()
     if kind == "EMAIL_ADDRESS":
@@ -151,6 +155,16 @@ def _names(found: str, finding: Finding) -> tuple[Finding, ...]:
         if any(map(_is_name, piece)) or (len(pieces) == 1 and piece and not _is_program(piece))
     ]
     return tuple(part for part in parts if part)
+
+
+def _completed(text: str, finding: Finding) -> Finding:
+    """A name with the word that begins or ends it in quotes, brackets or behind a sign of code."""
+    before = _BEGINS.search(text, max(0, finding.start - 30), finding.start)
+    behind = _ENDS.match(text, finding.end)
+    if before is None and behind is None:
+        return finding
+    start = before.start(1) if before is not None else finding.start
+    return replace(finding, start=start, end=behind.end() if behind is not None else finding.end)
 
 
 def _is_name(token: re.Match[str]) -> bool:

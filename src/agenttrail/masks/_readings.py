@@ -4,11 +4,13 @@ Recognisers look for ASCII digits and for word boundaries that scripts without s
 So besides the text itself other readings are searched:
 
 - folded: letters of scripts written without spaces become spaces, digits of every script and
-  full-width forms and spaces of any width become ASCII, invisible characters go, and an underscore or a letter beside a
+  full-width forms and spaces of any width become ASCII, invisible characters go, colours of a
+  terminal become spaces, and an underscore or a letter beside a
   long number becomes a space;
 - decoded: percent-encoding, `\uXXXX`, `\xXX`, `\n` and HTML entities undone, up to three times
   over, and the `+` of a query as a space; of an address also its parts, a line each, since a
   language model makes nothing of an address as a whole;
+- of markup what stands between the tags, for the model;
 - inside: what base64 in the text holds where that is text, and the encoded words of e-mail headers.
   What is found in there stands for the whole run.
 """
@@ -44,12 +46,18 @@ _GLUING = re.compile(r"_(?:(?=\d)|(?<=\d_))")
 _BEYOND_ASCII = re.compile("[^\x00-\x7f]+")
 # Without one of these in it a text has nothing to unescape, or to put apart.
 _LONG_NUMBER = re.compile("[0-9]{13}")
+# Colours of a terminal end in a letter (ECMA-48), which would be glued to what is coloured.
+# A model makes nothing of a name between tags.
+_TAG = re.compile(r"</?[A-Za-z][^<>]{0,200}>")
+_ANSI = re.compile(r"\x1b\[[0-9;:?]{0,30}[@-~]|\x1b\][^\x07\x1b]{0,200}(?:\x07|\x1b\\)")
 # One of these matches wherever an ASCII text has a second reading.
 TRIGGERS = (
     _ESCAPED.pattern,
     r"\+|_\d|\d_|[A-Za-z]\d{13}|\d{13}[A-Za-z]",
     TRIGGER,
     r"=\?[\w-]{1,30}\?[BbQq]\?",
+    r"\x1b",
+    "</",
 )
 # Unicode 16 blocks of scripts written without spaces, and of Hangul, whose particles are glued on.
 _UNSPACED = (
@@ -107,11 +115,13 @@ def readings(text: str) -> Iterator[Reading]:
             yield decoded
         else:
             yield Reading(decoded.text, decoded.spans, prose=False)
-            parts = _HOST.sub(lambda match: " " * len(match.group()), decoded.text)
+            parts = _HOST.sub(_blank, decoded.text)
             yield Reading(_DELIMITER.sub("\n", parts), decoded.spans, prose=True)
         folded = _fold(decoded)
         if folded.text != decoded.text:
             yield folded
+    if "</" in text:
+        yield Reading(_TAG.sub(_blank, text), None, prose=True)
     for start, end, read in (*runs(text), *_encoded_words(text)):
         inside = Reading(read, ((start, end),) * len(read), prose=True)
         yield inside
@@ -154,6 +164,10 @@ def plainest(text: str) -> str:
     return _INVISIBLE.sub("", reading.text)
 
 
+def _blank(match: re.Match[str]) -> str:
+    return " " * len(match.group())
+
+
 def _fold(reading: Reading) -> Reading:
     text, spans = reading.text, reading.spans
     if not text.isascii():
@@ -162,6 +176,8 @@ def _fold(reading: Reading) -> Reading:
             spans = tuple(reading.place(i, i + 1) for i in seen)
             text = "".join(text[i] for i in seen)
         text = _BEYOND_ASCII.sub(_folded, text)
+    if "\x1b" in text:
+        text = _ANSI.sub(_blank, text)
     if "_" in text:
         text = _GLUING.sub(" ", text)
     if _LONG_NUMBER.search(text):

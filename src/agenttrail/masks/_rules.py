@@ -233,6 +233,73 @@ def _is_secret(bare: str) -> bool:
     return _SECRET_END.search(bare) is not None and _NO_SECRET.search(bare) is None
 
 
+# Keys of people where the value is written like a person's name, and of logins and teams where not.
+_SOFT_NAMES = frozenset(
+    [
+        "assignee",
+        "assignedto",
+        "author",
+        "owner",
+        "creator",
+        "createdby",
+        "updatedby",
+        "modifiedby",
+        "approver",
+        "approvedby",
+        "reviewer",
+        "reviewedby",
+        "requester",
+        "requestedby",
+        "reporter",
+        "reportedby",
+        "manager",
+        "supervisor",
+        "employee",
+        "patient",
+        "customer",
+        "client",
+        "contact",
+        "attendee",
+        "attendees",
+        "participant",
+        "participants",
+        "organizer",
+        "sender",
+        "receiver",
+        "from",
+        "to",
+        "cc",
+        "member",
+        "members",
+        "guest",
+        "passenger",
+        "beneficiary",
+        "payee",
+        "displayname",
+        "signedby",
+        "teacher",
+        "student",
+        "doctor",
+        "driver",
+        "tenant",
+        "buyer",
+        "seller",
+        "host",
+        "caller",
+    ]
+)
+_WRITTEN_NAME = re.compile(r"[A-ZÀ-ÖØ-Þ][a-zß-öø-ÿ'’-]+(?: [A-ZÀ-ÖØ-Þ](?:\.|[\w'’-]+)){1,3}")
+
+
+def is_written_name(key: str, value: str) -> bool:
+    """True for two and more words with capitals under a key of people."""
+    return (
+        len(value) < 80
+        and _WRITTEN_NAME.fullmatch(value) is not None
+        and (_NOT_IN_KEY.sub("", key.lower()) in _SOFT_NAMES)
+    )
+
+
 @lru_cache(4096)
 def holds_secrets(key: str) -> bool:
     """True for a key below which every string and number is a part of a secret.

@@ -22,7 +22,14 @@ from agenttrail.masks._encoded import encode, is_described, whole, without_conte
 from agenttrail.masks._findings import Finding, render
 from agenttrail.masks._operators import Keep, Operator, Operators
 from agenttrail.masks._reader import Mode, Reader
-from agenttrail.masks._rules import holds_secrets, is_count, is_time, kind_of, number_kind
+from agenttrail.masks._rules import (
+    holds_secrets,
+    is_count,
+    is_time,
+    is_written_name,
+    kind_of,
+    number_kind,
+)
 
 # Nesting that is kept as objects; deeper values become JSON in a string: Elasticsearch refuses a
 # document whose flattened field is nested deeper than its depth_limit.
@@ -268,6 +275,8 @@ class Walk:
 
     def _keyed(self, value: str, key: str) -> str:
         kind = kind_of(key) or ("SECRET" if self._in_secret else None)
+        if kind is None and is_written_name(key, value):
+            kind = "PERSON"
         if kind is None or not value.strip() or self.is_marker(value):
             return self.text(value, key)
         return self.whole(kind, value, "key")

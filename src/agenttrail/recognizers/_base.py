@@ -21,9 +21,10 @@ from presidio_analyzer import (
 
 DASH = "\\-\u2010-\u2015\u2212\u30fc\uff0d\uff70"
 SEPARATOR = f"[{DASH} \u00a0]"
-# Not inside a longer number, name, version, amount or id.
-BEFORE = rf"(?<![A-Za-z\d_+])(?<!\d[.,{DASH}])"
-AFTER = rf"(?![A-Za-z\d_]|[.,{DASH}]\d)"
+# Not inside a longer number, name, version or id. A comma between digits parts the cells of a table:
+# no amount has so many digits behind one.
+BEFORE = rf"(?<![A-Za-z\d_+])(?<!\d[.{DASH}])"
+AFTER = rf"(?![A-Za-z\d_]|[.{DASH}]\d)"
 
 
 class PatternClass(PatternRecognizer):
