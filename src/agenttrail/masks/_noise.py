@@ -90,22 +90,26 @@ _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?")
 _LEAST_PHONE = 7
 
 
-def useful(text: str, finding: Finding, *, is_token: bool) -> tuple[Finding, ...]:
+def useful(
+    text: str, finding: Finding, *, is_token: bool, read: str | None = None
+) -> tuple[Finding, ...]:
     """What of a finding counts: all, nothing, or of a name the words that may be one.
 
     Args:
         text: what the finding is in.
         finding: any.
+        read: what was found, where it is not written out in the text.
         is_token: the text is an identifier of a machine, in which a bare run of digits is no phone.
     """
-    found = text[finding.start : finding.end]
+    found = text[finding.start : finding.end] if read is None else read
     kind = finding.entity
     if kind in NAMES:
         return tuple(_completed(text, part) for part in _names(found, finding))
     if kind == "IP_ADDRESS":
         return (finding,) if found.strip(":") else ()
     if kind == "EMAIL_ADDRESS":
-        return (finding,) if found.isascii() else (_without_words(found, finding),)
+        glued = read is None and not found.isascii()
+        return (_without_words(found, finding),) if glued else (finding,)
     if kind == "US_SSN" and _NO_SSN.match(found):
         return ()
     if kind in _BY_CHANCE and finding.score <= _BARE and found.isdecimal():

@@ -160,7 +160,8 @@ class Reader:
         if finding.entity in NAMES:
             parts = useful(reading.text, finding, is_token=mode == "token")
             return [_placed(part, reading) for part in parts]
-        return useful(text, _placed(finding, reading), is_token=mode == "token")
+        read = None if reading.spans is None else reading.text[finding.start : finding.end]
+        return useful(text, _placed(finding, reading), is_token=mode == "token", read=read)
 
     def _readings(self, texts: Sequence[str]) -> list[tuple[int, Reading, Hits]]:
         """Every reading of every text, with the text's place and the rules that may find in it."""

@@ -21,12 +21,12 @@ from agenttrail import jsontext, shapes
 from agenttrail.masks._encoded import encode, is_described, whole, without_content
 from agenttrail.masks._findings import Finding, render
 from agenttrail.masks._operators import Keep, Operator, Operators
+from agenttrail.masks._people import is_written_name
 from agenttrail.masks._reader import Mode, Reader
 from agenttrail.masks._rules import (
     holds_secrets,
     is_count,
     is_time,
-    is_written_name,
     kind_of,
     number_kind,
 )
@@ -178,7 +178,7 @@ class Walk:
         value = _LONE.sub("\ufffd", value)
         if not value or is_settled(value) or self.is_marker(value) or is_time(value, key):
             return value
-        if len(value) >= 16:
+        if len(value) >= 12:
             plain = self._decoded(value, key)
             if plain is not None:
                 return plain

@@ -16,6 +16,7 @@ from functools import partial
 
 from agenttrail.masks._findings import Finding
 from agenttrail.masks._near import Near
+from agenttrail.masks._people import PEOPLE, is_person
 
 _BETWEEN = r"(?:[^\w\n]{1,3}[A-Za-z']{1,9}){0,3}?[^\w\n]{0,3}[^\w\n(]"
 _DIGITS = re.compile(r"\d")
@@ -83,40 +84,6 @@ _TOWN = (
 )
 
 
-# A person's name in Latin letters: one to four words that begin with a capital. It counts behind a word
-# of letters and forms, and before an address in angle brackets.
-_WORD = r"[A-ZÀ-ÖØ-Þ][\w'’.-]{0,24}"
-_NAME = rf"({_WORD}(?: {_WORD}){{0,3}})"
-_TWO = rf"({_WORD}(?: {_WORD}){{1,3}})"
-_HEADER = (
-    r"(?i:(?<![A-Za-z-])(?:from|to|cc|bcc|reply-to|sender|organizer|author|committer|signed-off-by|co-authored-by|reviewed-by"
-    rf"|acked-by|tested-by|reported-by|approved-by))[\"']?: ?[\"']?{_NAME}[\"']?(?= ?<[^<>@\s]{{1,64}}@)"
-)
-_BEFORE_MAIL = rf"(?:(?<=^)|(?<=[,;\n\"'\t>]))\s?{_TWO}[\"']? ?(?=<[^<>@\s]{{1,64}}@)"
-_LETTER = rf"(?<![A-Za-z])(?:Dear|Hello|Hi)(?: (?:Mr|Mrs|Ms|Dr|Prof)\.?)? {_NAME}(?=[,!:]|\.?\n)"
-_TITLED = rf"(?<![A-Za-z])(?:Mr|Mrs|Ms|Dr|Prof|Mister|Madam)\.? {_NAME}"
-_SIGNED = rf"(?i:(?:best|kind|warm)? ?regards|sincerely(?: yours)?|yours (?:truly|faithfully)|cheers),?\s{{1,4}}{_TWO}(?![\w ])"
-_LABELLED = (
-    r"(?i:(?<![A-Za-z])(?:customer|client|patient|employee|contact|recipient|sender|full|first|last|given|family|sur|middle"
-    r"|maiden|display|real|account|card|passenger|guest|payee|beneficiary|person|member|student|tenant)(?:[_ -]?holder)?(?:'s)?"
-    rf"[_ -]?name(?! (?:is|was) not))[\"']?(?: is)?\s?[:=>]?\s?[\"']?{_NAME}"
-)
-_NAMED = (
-    r"(?m:(?:^|(?<=[\s|;,]))(?:Name|Full name|Contact|Attn|Attention|FN|CN|cn|ATTENDEE;CN|ORGANIZER;CN)[:=]\s?"
-    rf"|(?<=[?&(, ])name=)[\"']?{_TWO}"
-)
-# Words that begin with a capital where names do, and are none.
-_NO_NAME = re.compile(
-    r"(?i)(?:all|team|support|sir|madam|customer|client|user|there|everyone|friends?|colleagues?|hiring|manager|admin|root|none"
-    r"|null|undefined|true|false|unknown|string|required|optional|must|should|field|value|name|first|last|full|the|this|is"
-    r"|not|no|invalid|missing|empty|example)\b"
-)
-
-
-def _is_person(value: str) -> bool:
-    return _NO_NAME.match(value) is None and any(map(str.islower, value)) and len(value) > 2
-
-
 def _is_phone(value: str) -> bool:
     digits = len(_DIGITS.findall(value.partition("x")[0]))
     return 6 <= digits <= 15 and not _NO_PHONE.fullmatch(value)
@@ -150,13 +117,7 @@ _TABLE: tuple[tuple[str, str, Callable[[str], bool], float], ...] = (
     ("NATIONAL_ID", f"(?i:{_LICENCE % 'c'})", _has_digits, 0.9),
     ("PASSPORT", rf"(?i:{_PASSPORT})", _has_digits, 0.4),
     ("CRYPTO", _COIN, _always, 0.8),
-    ("PERSON", _HEADER, _is_person, 0.8),
-    ("PERSON", _BEFORE_MAIL, _is_person, 0.7),
-    ("PERSON", _LETTER, _is_person, 0.7),
-    ("PERSON", _TITLED, _is_person, 0.7),
-    ("PERSON", _SIGNED, _is_person, 0.7),
-    ("PERSON", _LABELLED, _is_person, 0.7),
-    ("PERSON", _NAMED, _is_person, 0.7),
+    *(("PERSON", pattern, is_person, score) for pattern, score in PEOPLE),
     ("ADDRESS", rf"(?i:{_LIVES})", _is_place, 0.6),
     ("ADDRESS", _STREET, _always, 0.7),
     ("ADDRESS", _BOX, _always, 0.6),
