@@ -14,7 +14,7 @@ answered when its records are there:
 Throughput and CPU by four clients at a time: CPU seconds (user and system) of the Collector and the
 hop together, of the destination none; the least of the rounds. Latency of single requests of
 `--batch` records, one after the other: p50 and p99 over all rounds; `asked` says how many. Every round sends other records,
-so that nothing is known already. Read the ratios; seconds are this machine's.
+so that nothing is known already. Read the ratios; seconds are this machine's. Linux only (/proc).
 """
 
 from __future__ import annotations

@@ -40,13 +40,15 @@ class Relay:
     ) -> None:
         self._mask, self._sink, self._keeper, self._say = mask, sink, keeper, say
         self._lock = threading.Lock()
+        self._told = False
         self.counts: Counter[str] = Counter()
         self.masked: Counter[str] = Counter()
 
     def __call__(self, export: Export, /) -> int:
         """How many items the destination rejected. Raises RetryLater or Refused."""
         masked = self._mask(export)
-        if masked.failed:
+        if masked.failed and not self._told:
+            self._told = True
             self._say("masking failed for parts of a request; they went on without their content, marked agenttrail.pii.failed")  # fmt: skip
         rejected = 0
         if self._keeper is not None:

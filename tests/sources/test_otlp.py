@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 import threading
 import time
 import zlib
@@ -336,6 +337,13 @@ def test_options_that_cannot_work_are_refused(options: dict[str, Any], option: s
 def test_files_that_are_missing_are_told_before_the_server_starts() -> None:
     with pytest.raises(OptionError, match="key_file: is no file"):
         OtlpOptions(cert_file=__file__, key_file="/nowhere").build()
+
+
+def test_a_package_that_is_missing_is_told_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with pytest.raises(SourceError, match="uvicorn is not installed") as caught:
+        OtlpOptions().build()
+    assert "agenttrail[otlp]" in caught.value.hint
 
 
 # --- too much at once ------------------------------------------------------------------------------

@@ -26,6 +26,10 @@ To mask traces and logs and pass them on as they are, see `agenttrail hop`.
 
 Source: OTLP specification 1.9 (opentelemetry-proto, docs/specification.md).
 
+For a sender that cannot wait for the destination (an SDK without a queue), let the sink be `jsonl`,
+which syncs what it writes, and ship that file by a second run (source `file` with a checkpoint,
+format `agenttrail`): the answer then comes when masked events are on disk.
+
 Limits: zstd is understood over HTTP only. An address that other machines reach needs TLS, or
 `plaintext: true` where the network is trusted. An answer waits for the batch (delivery.flush_s at
 most, at once where nothing else comes).
@@ -34,6 +38,7 @@ most, at once where nothing else comes).
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import queue
 import sys
 import threading
@@ -133,7 +138,11 @@ class OtlpOptions:
         """A server, not yet started, that gives every request to `handle`.
 
         `died` is told where it may listen and never answer again: start anew.
+
+        Raises:
+            SourceError: a package of the extra `otlp` is not installed.
         """
+        _need("grpc", "uvicorn", "opentelemetry.proto", "google.rpc")
         from agenttrail.sources._otlp_intake import Intake
         from agenttrail.sources._otlp_server import Server, Tls
 
@@ -149,6 +158,20 @@ class OtlpOptions:
         return Server(
             intake, grpc=self.grpc, http=self.http, tls=tls, token=self.token, died=died
         )  # fmt: skip
+
+
+def _need(*modules: str) -> None:
+    """Raises SourceError where one of the modules cannot be imported; imports none of them."""
+    for module in modules:
+        try:
+            found = importlib.util.find_spec(module) is not None
+        except (ImportError, ValueError):
+            found = False
+        if not found:
+            raise SourceError(
+                f"otlp: the package {module.split('.')[0]} is not installed",
+                hint="pip install 'agenttrail[otlp]'",
+            )
 
 
 @dataclass(slots=True)
