@@ -37,7 +37,7 @@ KIND = "logstash"
 _OTHER_INPUTS = ("heartbeat", "generator", "dead_letter_queue", "jmx", "snmp", "snmptrap")
 _SILENT_OUTPUTS = ("null", "sink")
 # Filters whose failure leaves the event as it was, with this tag.
-_FAILURE_TAGS = {"ruby": "_rubyexception", "http": "_httprequestfailure", "fingerprint": "_fingerprintfailure"}  # fmt: skip
+_FAILURE_TAGS = {"ruby": "_rubyexception", "http": "_httprequestfailure"}
 _VOLATILE = re.compile(r"^(/dev/null|NUL$|/tmp/|/var/tmp/|/dev/shm/|/run/)", re.I)
 _SETTINGS = re.compile(
     r"(?m)^\s*-?\s*\"?(pipeline\.(id|workers|batch|ecs)|queue\.type|path\.(data|config|logs|queue)|dead_letter_queue)"
@@ -56,7 +56,7 @@ RULES = {
             id="logstash-fail-open", severity="error",
             why="where this filter fails, the event goes on unchanged but for a tag",
             fix='if "_rubyexception" in [tags] { drop { } } behind it',
-            source="logstash-filter-ruby 3.1, tag_on_exception (default _rubyexception); Logstash 9.5",
+            source="logstash-filter-ruby 3.1.8: lib/logstash/filters/ruby.rb, tag_on_exception (default _rubyexception); Logstash 9.5",
         ),
         Rule(
             id="logstash-queue-memory", severity="error",
@@ -80,19 +80,19 @@ RULES = {
             id="logstash-retry-ends", severity="error",
             why="an event that could not be delivered is thrown away",
             fix="retry_failed => true (the default); tcp instead of udp",
-            source="logstash-output-http 6, retry_failed (default true); logstash-output-udp",
+            source="logstash-output-http 6.0.1: lib/logstash/outputs/http.rb, retry_failed (default true), retryable_codes",
         ),
         Rule(
             id="logstash-no-checkpoint", severity="error",
             why="positions are not kept over a restart: lines come twice or not at all",
             fix="leave sincedb_path out (it is kept below path.data), or a file on a disk that stays",
-            source="logstash-input-file 4.4, sincedb_path; Logstash 9.5",
+            source="logstash-input-file 4.4.7: lib/logstash/inputs/file.rb, sincedb_path (default below path.data)",
         ),
         Rule(
             id="logstash-hop-in-clear", severity="error",
             why="unmasked data crosses the network in clear text",
             fix="run agenttrail on this machine, or use https",
-            source="logstash-output-http 6, url",
+            source="logstash-output-http 6.0.1: lib/logstash/outputs/http.rb, url",
         ),
     )
 }  # fmt: skip

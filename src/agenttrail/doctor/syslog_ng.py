@@ -1,6 +1,6 @@
 """syslog-ng: sources, parsers, log paths and destinations.
 
-Checked against syslog-ng 3.38 (run in the tests). All files given together are one configuration, as
+Checked against the source of syslog-ng 4.11, and 3.38, which is run in the tests. All files given together are one configuration, as
 @include makes them.
 
 The mask is a parser that has "agenttrail" in its name or its options, or a Python class whose code
@@ -46,37 +46,37 @@ RULES = {
             id="syslogng-bypass", severity="error",
             why="what an agent said reaches this destination as it was said",
             fix="parser(p_agenttrail) in front of it, in the same log path",
-            source="syslog-ng 3.38: administration guide, log paths",
+            source="syslog-ng 4.11: lib/cfg-tree.c, log paths; run on 3.38",
         ),
         Rule(
             id="syslogng-fail-open", severity="error",
             why="the mask writes into ${agenttrail.line}; the message itself stays as it was",
             fix="a template of ${agenttrail.line}, without $MESSAGE",
-            source="syslog-ng 3.38: administration guide, python parser; collectors/syslog_ng",
+            source="collectors/syslog_ng, run on syslog-ng 3.38",
         ),
         Rule(
             id="syslogng-queue-memory", severity="error",
             why="what waits is in memory: a stop or a crash loses it",
             fix="disk-buffer(reliable(yes) …) in the destination",
-            source="syslog-ng 3.38: administration guide, disk-buffer (none by default), reliable (default no)",
+            source="syslog-ng 4.11: modules/diskq/diskq-options.c, reliable (default no); no disk-buffer unless asked for",
         ),
         Rule(
             id="syslogng-drops", severity="error",
             why="a destination that is away fills its buffer and then messages are dropped",
             fix="flags(flow-control) in the log path",
-            source="syslog-ng 3.38: administration guide, flow-control (off by default)",
+            source="syslog-ng 4.11: lib/logpipe.h, lib/cfg-tree.c, flow-control (off unless the flag is there)",
         ),
         Rule(
             id="syslogng-retry-ends", severity="error",
             why="after retries() attempts (3 unless set) a batch is thrown away",
             fix="retries(1000000)",
-            source="syslog-ng 3.38: administration guide, http destination, retries (default 3)",
+            source="syslog-ng 4.11: lib/logthrdest/logthrdestdrv.c, MAX_RETRIES_ON_ERROR_DEFAULT (3)",
         ),
         Rule(
             id="syslogng-udp", severity="error",
             why="datagrams that the receiver cannot take are lost and nobody is told",
             fix='transport("tcp")',
-            source="syslog-ng 3.38: administration guide, network destination, transport",
+            source="syslog-ng 4.11: modules/afsocket, transport udp",
         ),
     )
 }  # fmt: skip
