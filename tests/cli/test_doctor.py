@@ -30,8 +30,8 @@ def test_findings_are_told_with_file_line_reason_and_remedy(tmp_path: Path) -> N
         "config.yaml:72: error otelcol-bypass: exporter otlp/siem gets unmasked data: filelog/agents -> logs/in -> routing/by_tenant -> logs/siem -> otlp/siem (and 2 more sources)"
         in done.out
     )
-    assert "    fix: error_mode: propagate\n" in done.out
-    assert "13 findings in 1 file (otelcol)" in done.err
+    assert "    fix: error_mode: propagate, written out\n" in done.out
+    assert "14 findings in 1 file (otelcol)" in done.err
 
 
 def test_a_sound_file_gives_0_and_nothing_on_standard_output(tmp_path: Path) -> None:

@@ -38,6 +38,8 @@ KIND = "otelcol"
 _SIGNALS = ("logs", "traces", "profiles")
 # Exporters that have no sending queue (their factories in 0.145.0), or no network behind it.
 _UNQUEUED = frozenset({"debug", "nop", "file", "logging", "prometheus"})
+# Those whose default has turned from propagate to ignore.
+_OTTL = ("transform", "filter", "routing")
 _STANZA = ("filelog", "file_log", "journald")
 _OTLP = ("otlp", "otlp_grpc", "otlphttp", "otlp_http")
 
@@ -51,10 +53,11 @@ RULES = {
             source="Collector 0.145.0: service/README, pipelines and connectors",
         ),
         Rule(
-            id="otelcol-error-mode", severity="error",
-            why="a statement that fails is passed over and the record goes on unchanged",
-            fix="error_mode: propagate",
-            source="contrib 0.145.0: processor/transformprocessor/README.md, error_mode (default propagate; ignore and silent continue)",
+            id="otelcol-error-mode",
+            severity="error",
+            why="a statement that fails is passed over and the record goes on unchanged; unset, that depends on the version",
+            fix="error_mode: propagate, written out",
+            source="contrib: processor/transformprocessor/README.md, default propagate in 0.145.0, ignore from 0.153.0 on (pull request 48415; filter 49668, routing 49682)",
         ),
         Rule(
             id="otelcol-queue-memory", severity="error",
@@ -279,6 +282,12 @@ class _Reader:
                 seen.add(("processors", processor))
         seen |= {("connectors", name) for name in self._reached("connector:")}
         for part, name in sorted(seen):
+            settings = mapping(self.doc, part, name)
+            if _type(name) in _OTTL and settings and "error_mode" not in settings:
+                yield self._finding(
+                    "otelcol-error-mode", (part, name), f"{name} does not say what happens after an error",
+                    mender.setting((part, name, "error_mode"), "propagate"),
+                )  # fmt: skip
             yield from self._error_modes((part, name))
 
     def _error_modes(self, path: tuple[Any, ...]) -> Iterator[Finding]:
