@@ -4,7 +4,8 @@ Every format that knows of approvals gives events of three stages: a request, a 
 They are linked by the approval's id, the id of the tool call, or by tool and arguments
 (`governance/approvals.py` says how), and get:
 
-- `agenttrail.approval.id` and `.stage`; on an execution the wait and the expiry of its decision too;
+- `agenttrail.approval.id` (the system's own or the call's where machines make such, else a hash) and
+  `.stage`; on an execution the wait and the expiry of its decision too;
 - `agenttrail.approval.arguments.hash` where `key` is set: a keyed hash, because amounts and names are
   few enough to try them all against a plain one. Without a key none leaves, one that a line brought
   along is taken out too; linking works the same;
@@ -52,6 +53,7 @@ _WAITING = frozenset({"codex"})
 _ELICITED = {"accept": "allow", "decline": "deny", "cancel": "deny"}
 _ELICITATIONS = 20  # remembered of one connection
 _SCOPES = ("once", "session", "always")
+_SOURCES = ("user", "config", "hook", "policy")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +180,7 @@ class Approvals:
         moment = _seconds(fields)
         case.asked = moment if case.asked is None else min(case.asked, moment)
         channel, target = self._channel(fields, call)
-        case.channel, case.target_ms = channel or case.channel, target or case.target_ms
+        case.channel, case.target_ms = self._own_channel(channel) or case.channel, target or case.target_ms  # fmt: skip
         if f.TOOL_ARGUMENTS in fields:
             case.arguments = self._book.hash("arguments", names.arguments)
         case.given = _given(fields) or case.given
@@ -194,7 +196,7 @@ class Approvals:
         return {
             f.APPROVAL_STAGE: "request",
             f.APPROVAL_ID: case.id,
-            f.APPROVAL_CHANNEL: case.channel,
+            f.APPROVAL_CHANNEL: channel or case.channel,
             f.APPROVAL_TARGET_MS: case.target_ms,
             f.APPROVAL_ARGUMENTS_HASH: self._hash(fields, case),
             f.APPROVAL_FINDINGS: marks,
@@ -220,7 +222,7 @@ class Approvals:
         event_id = fields[f.EVENT_ID]
         decision = next((d for d in case.decisions if d.event == event_id), None)
         channel, target = self._channel(fields, call)
-        case.channel, case.target_ms = case.channel or channel, case.target_ms or target
+        case.channel, case.target_ms = case.channel or self._own_channel(channel), case.target_ms or target  # fmt: skip
         wait = fields.get(f.APPROVAL_WAIT_MS)
         if wait is None and case.asked is not None and moment >= case.asked:
             wait = round((moment - case.asked) * 1000)
@@ -293,9 +295,10 @@ class Approvals:
         self, fields: Mapping[str, Any], event_id: str, moment: float, outcome: str
     ) -> book.Decision:
         approver, scope = fields.get(f.APPROVAL_APPROVER), fields.get(f.APPROVAL_SCOPE)
+        source = fields.get(f.APPROVAL_SOURCE) or "user"
         arguments, call = fields.get(f.TOOL_ARGUMENTS), fields.get(f.TOOL_CALL_ID)
         return book.Decision(event_id, moment, outcome,
-            source=str(fields.get(f.APPROVAL_SOURCE) or "user"),
+            source=source if source in _SOURCES else "unknown",
             scope=scope if scope in _SCOPES else "once",
             expires=_seconds(fields, f.APPROVAL_EXPIRES) if f.APPROVAL_EXPIRES in fields else None,
             arguments=None if arguments is None else self._book.hash("arguments", arguments),
@@ -376,6 +379,10 @@ class Approvals:
             return name, None
         return name or channel.name, round(channel.respond_within_s * 1000)
 
+    def _own_channel(self, name: str | None) -> str | None:
+        """What may be kept of a channel's name: one of the policy's."""
+        return name if name in self._channels else None
+
     def _raw_channel(self, fields: Mapping[str, Any]) -> str | None:
         """A channel that a line of the format `approvals` names, where it is one of the policy's.
 
@@ -409,7 +416,7 @@ def _id(names: book.Names, key: str) -> str | None:
 
 
 def _given(fields: Mapping[str, Any]) -> str | None:
-    return _text(fields.get(f.APPROVAL_ARGUMENTS_HASH))
+    return book.hexed(_text(fields.get(f.APPROVAL_ARGUMENTS_HASH)))
 
 
 def _text(value: Any) -> str | None:

@@ -19,6 +19,7 @@ Limits: a case remembers its last 20 decisions and 50 executions. A case that no
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,13 +28,17 @@ from typing import Any
 from agenttrail.governance.hashing import Hasher
 from agenttrail.governance.policy import ApprovalTerms
 from agenttrail.governance.state import State
-from agenttrail.shapes import MADE_ID, TOKEN
+from agenttrail.shapes import HEX, MADE_ID
 
 SCOPE = "approvals"
 _KEY = "k"
 _FOREVER = 1e18  # an `at` that `prune` never reaches
 _DECISIONS, _EXECUTIONS = 20, 50
 _PRUNE_EVERY = 5_000
+# AP-1042, apr_7fGq2, CHG0031-7: letters, a separator, and a number somewhere behind it.
+_NUMBERED = re.compile(
+    r"[A-Za-z]{1,16}[A-Za-z0-9]{0,16}[-_][A-Za-z0-9_-]{0,40}\d[A-Za-z0-9_-]{0,40}"
+)
 _DAY_S = 86_400.0
 
 
@@ -283,9 +288,19 @@ def person(hasher: Hasher, who: str) -> str:
     return hasher("person", who.casefold())
 
 
-def shown(id: str | None) -> str | None:
-    """An id of an approval as it may be kept and emitted: one that a machine made, else None."""
-    return id if id is not None and (MADE_ID.fits(id) or TOKEN.fits(id)) else None
+def shown(given: str | None) -> str | None:
+    """An approval's or a call's id as it may be kept: of a shape that machines make, else None.
+
+    A word without a separator and a number in it could be somebody's login.
+    """
+    if given is None:
+        return None
+    return given if MADE_ID.fits(given) or _NUMBERED.fullmatch(given) else None
+
+
+def hexed(given: str | None) -> str | None:
+    """A hash that an approval system gives, where it looks like one."""
+    return given if given is not None and HEX.fits(given) else None
 
 
 def _keys(hasher: Hasher, names: Names) -> Iterable[str]:
