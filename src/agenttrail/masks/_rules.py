@@ -183,7 +183,10 @@ _MAIL = re.compile(
     r"(?<![A-Za-z0-9_.%+-])[A-Za-z0-9_][A-Za-z0-9_.!$*+~'-]{0,63}@(?:[A-Za-z0-9-]{1,63}\.){0,8}"
     r"(?:localhost|[A-Za-z0-9-]{1,63}\.(?!(?:png|jpe?g|gif|svg|webp|css|m?js|tsx?|json|map|py|md"
     r"|service|socket|target|timer|slice|mount|scope)(?![A-Za-z0-9-]))(?:[A-Za-z]{2,24}|xn--[A-Za-z0-9-]{2,59})"
-    r"|corp|home|internal|intranet|lan|local|localdomain|private)(?![A-Za-z0-9-]|\.[A-Za-z0-9])"
+    r"|corp|home|internal|intranet|lan|local|localdomain|private)"
+    # A file may be named by an address: somchai@example.co.th.json.
+    r"(?![A-Za-z0-9-]|\.(?!(?:bak|cfg|conf|csv|db|docx?|eml|gz|html?|ics|ini|jpe?g|json[5l]?|log|md|old"
+    r"|parquet|pdf|png|pptx?|sql|te?xt|tmp|toml|tsv|vcf|xlsx?|xml|ya?ml|zip|zst)(?![A-Za-z0-9-]))[A-Za-z0-9])"
 )
 
 # Phones with a + or in groups, whatever number stands behind them: phonenumbers takes the 2 of
