@@ -30,8 +30,8 @@ from agenttrail import jsontext
 from agenttrail.errors import AgenttrailError
 
 _MISSING: Any = object()
-# Ids of a killed run's last batch that did not come again so far: of the runs begun last.
-_LEFT = 100_000
+# Runs whose last batch is remembered: a killed one's may come again in any later run.
+_RUNS = 100
 
 
 class StateError(AgenttrailError):
@@ -68,22 +68,23 @@ class State:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.execute(
-                f"CREATE TABLE IF NOT EXISTS {scope} (key TEXT PRIMARY KEY, value BLOB, at REAL)"
+                f"CREATE TABLE IF NOT EXISTS {scope}"
+                " (key TEXT PRIMARY KEY, value BLOB, at REAL) WITHOUT ROWID"
             )
             self._db.execute(f"CREATE INDEX IF NOT EXISTS {scope}_at ON {scope} (at)")
+            # A run's last batch: the ids of its events as one value, which costs less than a row each.
             self._db.execute(
-                f"CREATE TABLE IF NOT EXISTS {scope}_batch (id TEXT PRIMARY KEY, run INTEGER)"
+                f"CREATE TABLE IF NOT EXISTS {scope}_last (run INTEGER PRIMARY KEY, ids BLOB)"
             )
             self._db.execute(
-                f"DELETE FROM {scope}_batch WHERE id NOT IN"  # noqa: S608  a checked name
-                f" (SELECT id FROM {scope}_batch ORDER BY run DESC LIMIT {_LEFT})"
+                f"DELETE FROM {scope}_last WHERE run NOT IN"  # noqa: S608  a checked name
+                f" (SELECT run FROM {scope}_last ORDER BY run DESC LIMIT {_RUNS})"
             )
             self._db.commit()
-            saved = self._db.execute(f"SELECT id, run FROM {scope}_batch").fetchall()  # noqa: S608
-            # What earlier runs saved last and may give again; what this run saved last.
-            self._left = {row[0] for row in saved}
-            self._last: set[str] = set()
-            self._run = 1 + max((row[1] for row in saved), default=0)
+            saved = self._db.execute(f"SELECT run, ids FROM {scope}_last").fetchall()  # noqa: S608
+            # What earlier runs saved last and may give again.
+            self._left = {name for _, ids in saved for name in jsontext.loads(ids)}
+            self._run = 1 + max((run for run, _ in saved), default=0)
         except (sqlite3.Error, OSError) as error:
             raise self._failed("cannot be opened", error) from None
 
@@ -128,12 +129,9 @@ class State:
 
         Otherwise notes that the event is being counted now. Ask once an event.
         """
-        known = event_id in self._left
-        if known:
-            # It belongs to the batch at hand now, and is saved with it again.
-            self._left.discard(event_id)
+        # What was known belongs to the batch at hand now, and is saved with it again.
         self._batch.add(event_id)
-        return known
+        return event_id in self._left
 
     def save(self) -> None:
         """Writes all changes and the ids that they come from, at once and durably.
@@ -154,20 +152,17 @@ class State:
             with self._db:
                 self._db.executemany(f"DELETE FROM {scope} WHERE key = ?", gone)  # noqa: S608
                 self._db.executemany(f"INSERT OR REPLACE INTO {scope} VALUES (?, ?, ?)", changed)  # noqa: S608
-                self._db.executemany(
-                    f"DELETE FROM {scope}_batch WHERE id = ?",  # noqa: S608
-                    [(i,) for i in self._last],
-                )
-                self._db.executemany(
-                    f"INSERT OR REPLACE INTO {scope}_batch VALUES (?, ?)",  # noqa: S608
-                    [(i, self._run) for i in self._batch],
-                )
+                if self._batch:
+                    self._db.execute(
+                        f"INSERT OR REPLACE INTO {scope}_last VALUES (?, ?)",  # noqa: S608
+                        (self._run, jsontext.dumps(list(self._batch))),
+                    )
         except sqlite3.Error as error:
             raise self._failed("cannot be written", error) from None
         for key, (value, _) in self._changed.items():
             self._remember(key, value)
         self._changed.clear()
-        self._last, self._batch = self._batch, set()
+        self._batch = set()
 
     def prune(self, before: float) -> int:
         """Forgets all saved values whose `at` is before this time; how many there were."""
