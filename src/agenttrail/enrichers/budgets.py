@@ -15,7 +15,8 @@ has the same verdict. Memory is bounded, however many tasks there are. A kill sw
 written stops the run before it commits.
 
 Limits: a stop takes effect where calls are refused (`agenttrail tap --enforce`, `verdicts`, your own
-runtime): what is spent by calls already made is spent. A cost in a currency without an exchange rate
+runtime): what is spent by calls already made is spent. A log that is read anew without its checkpoint is
+counted anew. A cost in a currency without an exchange rate
 is not counted, and the event says `no_rate`.
 """
 

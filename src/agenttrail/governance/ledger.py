@@ -17,6 +17,7 @@ forgotten; what comes for it after that begins at zero. A budget that gets anoth
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ SCOPE = "budgets"
 _CUT = "\x1f"
 _FOREVER = 1e18  # an `at` that `prune` never reaches
 _PRUNE_EVERY = 500
+_MINUTES = 10_000
 # Who a budget is about, the surest name first.
 _SUBJECTS: Mapping[str, tuple[str, ...]] = {
     "task": (f.TASK_ID,),
@@ -130,6 +132,8 @@ class Ledger:
         self._verdicts: list[str] = []  # of the batch at hand
         self._old_verdicts: list[str] = []  # of the batch before, which is committed
         self._saves = 0
+        self._periods: dict[tuple[str, str], date | None] = {}
+        self._by = {budget.by for budget in self._budgets}
         self._clock = now().timestamp()
 
     def spend(
@@ -137,7 +141,7 @@ class Ledger:
     ) -> Spending:
         """Adds an event's cost to the accounts that it belongs to; once, however often it is given."""
         found = Spending()
-        subjects = {by: _subject(fields, by) for by in {budget.by for budget in self._budgets}}
+        subjects = {by: _subject(fields, by) for by in self._by}
         concerned = [
             (budget, name)
             for budget in self._budgets
@@ -152,19 +156,29 @@ class Ledger:
             if found.again is not None:
                 self._verdicts.append(key)  # of the batch at hand again
             return found
-        moment = datetime.fromisoformat(fields[f.TIMESTAMP])
+        time = str(fields[f.TIMESTAMP])
         for budget, name in concerned:
             amount: Decimal | None = cost
             if currency != budget.currency:
-                day = str(fields[f.TIMESTAMP])[:10]
                 rates = self._prices
-                amount = rates.converted(cost, currency, budget.currency, day) if rates else None
+                amount = rates.converted(cost, currency, budget.currency, time[:10]) if rates else None  # fmt: skip
             if amount is None:
                 found.no_rate = True
                 continue
             subject = user_hash(self._key, name) if budget.by == "user" else name
-            self._add(budget, subject, budget.begins(moment), amount, found)
+            self._add(budget, subject, self._begins(budget, time), amount, found)
         return found
+
+    def _begins(self, budget: Budget, time: str) -> date | None:
+        """The period of an instant; the same for a whole minute: zones are not off by seconds."""
+        if budget.period is None:
+            return None
+        key = (budget.name, time[:16])
+        if key not in self._periods:
+            if len(self._periods) >= _MINUTES:
+                self._periods.clear()
+            self._periods[key] = budget.begins(datetime.fromisoformat(time))
+        return self._periods[key]
 
     def _add(
         self, budget: Budget, subject: str, begins: date | None, amount: Decimal, found: Spending
@@ -173,7 +187,7 @@ class Ledger:
         before, fired, events = self._state.get(key) or ("0", 0.0, 0)
         spent = Decimal(before) + amount
         used = spent / budget.amount
-        passed = [t for t in budget.thresholds if t.at > fired and used >= Decimal(str(t.at))]
+        passed = [t for t in budget.thresholds if t.at > fired and used >= _exact(t.at)]
         if passed:
             fired = passed[-1].at
             found.passed.append(Passed(budget, passed[-1].then, subject, begins, float(used)))
@@ -232,6 +246,11 @@ def accounts(path: str, budgets: Iterable[Budget]) -> Iterator[Account]:
 def strictest(passed: Iterable[Passed]) -> Passed | None:
     """The threshold that asks for most; of several the one that is spent most."""
     return max(passed, key=lambda p: (VERDICTS.index(p.then), p.used), default=None)
+
+
+@functools.lru_cache(1_000)
+def _exact(share: float) -> Decimal:
+    return Decimal(str(share))
 
 
 def _subject(fields: Mapping[str, Any], by: str) -> str | None:

@@ -154,14 +154,14 @@ class Usage:
         write = per.input if per.cache_write is None else per.cache_write
         write_1h = write if per.cache_write_1h is None else per.cache_write_1h
         reasoning = per.output if per.reasoning is None else per.reasoning
-        total = (
-            max(0, self.input - self.cache_read - self.cache_write) * per.input
-            + self.cache_read * (per.input if per.cache_read is None else per.cache_read)
-            + (self.cache_write - long) * write
-            + long * write_1h
-            + max(0, self.output - self.reasoning) * per.output
-            + self.reasoning * reasoning
-        )
+        total = max(0, self.input - self.cache_read - self.cache_write) * per.input
+        total += max(0, self.output - self.reasoning) * per.output
+        if self.cache_read:
+            total += self.cache_read * (per.input if per.cache_read is None else per.cache_read)
+        if self.cache_write:
+            total += (self.cache_write - long) * write + long * write_1h
+        if self.reasoning:
+            total += self.reasoning * reasoning
         return total / _MILLION
 
 
