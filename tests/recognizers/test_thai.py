@@ -40,6 +40,11 @@ from tests.recognizers.conftest import rows
         ("ผมชื่อกิตติพงษ์ครับ", [("PERSON", "กิตติพงษ์")]),
         ("ผู้รับ: ธนพล สุขใจ\nโทร.", [("PERSON", "ธนพล สุขใจ")]),
         ("พล.ต.อ.สมชาย ใจดี", [("PERSON", "สมชาย ใจดี")]),
+        ("ส่วนพ.ต.ท.สมชาย ใจดี", [("PERSON", "สมชาย ใจดี")]),
+        ("พล. ต.สมชาย ใจดี", [("PERSON", "สมชาย ใจดี")]),
+        ("นายมานี เป็นลูกค้า", [("PERSON", "มานี")]),  # มา is a word, and no name begins with it
+        ("คุณประเสริฐ วงศ์สวัสดิ์ แจ้ง", [("PERSON", "ประเสริฐ วงศ์สวัสดิ์")]),  # a word too: excellent
+        ("ส่งให้กมลชนกแล้วค่ะ", [("PERSON", "กมลชนก")]),
     ],
 )
 def test_what_is_personal_is_found_whole(find, text, expected):

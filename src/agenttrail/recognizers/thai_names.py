@@ -9,8 +9,9 @@ The lists (PyThaiNLP 5.4: 11,843 given and 9,836 family names, Apache-2.0 and CC
 package `pythainlp`, the extra `[th]`. They are read as files: nothing of the package runs, nothing
 is downloaded. Without it titles and labels still work.
 
-Limits: names that are words too are found behind a title or beside a second name only; a name glued
-to the words around it, without a title, is not found; foreign names without a title are not. A run
+Limits: names that are words too are found behind a title or beside a second name only; of names glued to
+the words around them, without a title, only listed given names of six letters and more between words of
+the language are found; foreign names without a title are not. A run
 behind a title that goes on with other words is cut at the longest name of the lists, or kept whole.
 """
 
@@ -30,19 +31,21 @@ _SPACE = " \u00a0\u200b\ufeff"
 
 # Royal Institute, list of titles and abbreviations: civil, of learning, of ranks.
 _RANKS = (
-    r"พล\.?(?:ต|ท|อ)\.?(?:ต|ท|อ)\.|พล\.?(?:ต|ท|อ)\.|พ\.(?:ต|ท|อ)\.(?:ต|ท|อ)\.|พ\.(?:ต|ท|อ)\.|ร\.(?:ต|ท|อ)\.(?:ต|ท|อ)\.|ร\.(?:ต|ท|อ)\."
+    r"พล\.\s?(?:ร\.|อ\.|ต\.)?\s?(?:ต|ท|อ)\.|พล(?:อากาศ|เรือ|ตำรวจ)(?:ตรี|โท|เอก)|พลทหาร|นาวา(?:อากาศ)?(?:ตรี|โท|เอก)|พล\.?(?:ต|ท|อ)\.?(?:ต|ท|อ)\.|พล\.?(?:ต|ท|อ)\.|พ\.(?:ต|ท|อ)\.(?:ต|ท|อ)\.|พ\.(?:ต|ท|อ)\.|ร\.(?:ต|ท|อ)\.(?:ต|ท|อ)\.|ร\.(?:ต|ท|อ)\."
     r"|ด\.ต\.|จ\.ส\.(?:ต|ท|อ)\.|ส\.(?:ต|ท|อ)\.(?:ต|ท|อ)\.|ส\.(?:ต|ท|อ)\.|น\.(?:ต|ท|อ)\.|พลตำรวจ(?:ตรี|โท|เอก)|พันตำรวจ(?:ตรี|โท|เอก)"
     r"|ร้อยตำรวจ(?:ตรี|โท|เอก)|พล(?:ตรี|โท|เอก)|พัน(?:ตรี|โท|เอก)|ร้อย(?:ตรี|โท|เอก)|จ่าสิบ(?:ตรี|โท|เอก)|สิบ(?:ตรี|โท|เอก)|ดาบตำรวจ"
 )
 _TITLES = (
-    rf"ว่าที่ร้อยตรี|{_RANKS}|(?:ผศ\.|รศ\.|ศ\.)?\s?ดร\.|(?<![ก-ฮ])(?:ผศ\.|รศ\.|ศ\.)|นพ\.|พญ\.|น\.พ\.|พ\.ญ\.|นายแพทย์|แพทย์หญิง|ทพ\.|ทพญ\.|ภก\.|ภญ\."
-    r"|นางสาว|น\.ส\.|นส\.|นาง|นาย|ด\.ช\.|ด\.ญ\.|ดช\.|ดญ\.|เด็กชาย|เด็กหญิง|ม\.ร\.ว\.|ม\.ล\.|หม่อมหลวง|หม่อมราชวงศ์"
+    rf"ว่าที่ร้อยตรี|{_RANKS}|(?:ผศ\.|รศ\.|ศ\.)?\s?ดร\.|(?<![ก-ฮ])(?:ผศ\.|รศ\.|ศ\.)|(?<![{_LETTER}])(?:นพ\.|พญ\.)|น\.พ\.|พ\.ญ\.|น\.สพ\.|สพ\.ญ\.|นายแพทย์|แพทย์หญิง|ทพ\.|ทพญ\.|ภก\.|ภญ\."
+    r"|นางสาว|น\.ส\.|นส\.|นาง|นาย|ด\.ช\.|ด\.ญ\.|ดช\.|ดญ\.|เด็กชาย|เด็กหญิง|ม\.ร\.ว\.|ม\.ล\.|หม่อมเจ้า|หม่อมหลวง|หม่อมราชวงศ์"
 )
 # Not titles but ends of words: ทนาย lawyer, เจ้านาย master, มิถุนายน June, ขุนน้ำนางนอน.
 _TITLE = re.compile(
     rf"(?:(?<!ท)|(?<=บาท))(?<!เจ้า)(?<!มิถุ)(?<!น้ำ)(?<!เสว)(?<!แม่)(?<!ดอย)(?<![ก-ฮ]\.)(?<!สิบ)(?<!ร้อย)"
     rf"(?:{_TITLES})(?P<gap>\s?)"
 )
+# Titles behind which nothing but a name stands.
+_SURE_TITLE = re.compile(rf"นางสาว|น\.ส\.|เด็ก(?:ชาย|หญิง)|ด\.[ชญ]\.|{_RANKS}")
 # Titles that are words or ends of words too: what follows must be a listed name.
 _SOFT_TITLE = re.compile(
     "ชื่อ|หลวงพ่อ|หลวงปู่|หลวงพี่|พระครู|พระมหา|พระ|คุณหญิง|คุณ|ครู|น้อง|พี่|ลุง|ป้า|เสี่ย|เฮีย|เจ๊|กำนัน|ผู้ใหญ่|อาจารย์|หมอ|ดีเจ"
@@ -67,6 +70,9 @@ _LABEL = re.compile(
 )
 _FIELD_END = re.compile(r"[ \t]*(?:[,;|<>()\[\]\"'\r\n/]|โทร|อีเมล|\Z)")
 _MAX_RUN = 22
+# Letters of the shortest name that is looked for in the midst of others, and signs that begin no word.
+_GLUED = 6
+_MARKS = frozenset("ะัาำิีึืฺุูๅๆ็่้๊๋์ํ๎")
 
 
 class ThaiNameRecognizer(TextRecognizer):
@@ -92,7 +98,11 @@ class ThaiNameRecognizer(TextRecognizer):
             return []
         # Behind the last letter of a title there may be a dot.
         last = runs[-1].end() + 1
-        return [*self._by_list(text, runs), *self._behind(text, runs[0].start(), last)]
+        return [
+            *self._by_list(text, runs),
+            *self._behind(text, runs[0].start(), last),
+            *self._glued(runs),
+        ]
 
     def _behind(self, text: str, at: int, last: int) -> list[tuple[int, int, float]]:
         """Names behind titles and labels; all Thai letters are between these places."""
@@ -115,7 +125,12 @@ class ThaiNameRecognizer(TextRecognizer):
             ):
                 continue
             other = _NO_TITLE.match(word) or _AFTER_NAME.match(word)
-            if other is not None and self._prefix(word, 0) <= len(other.group()):
+            if (
+                other is not None
+                and self._prefix(word, 0) <= len(other.group())
+                and not _SURE_TITLE.match(title.group())
+                and not self._is_short_name(text, title, run)
+            ):
                 continue
             if title.group("gap") and word in self._words and word not in self._given:
                 continue
@@ -128,8 +143,21 @@ class ThaiNameRecognizer(TextRecognizer):
                 continue
             word = run.group()
             if not self._is_named(word):
-                # คุณ with nothing before it is a title also where the lists are not there.
                 glued = match.start() > 0 and _RUN.match(text, match.start() - 1) is not None
+                # A listed name that is a word too: the whole run behind คุณ, or a family name follows.
+                is_word = match.group() + word in self._words  # คุณสมบัติ, quality
+                if (
+                    word in self._given
+                    and not is_word
+                    and (
+                        self._has_family(text, run.end())
+                        or (match.group() == "คุณ" and not glued and run.start() == match.end())
+                    )
+                ):
+                    given, end = self._ends(text, run)
+                    found.append((run.start(), end, 0.7 if end > given else 0.6))
+                    continue
+                # คุณ with nothing before it is a title also where the lists are not there.
                 if self._given or glued or match.group() != "คุณ":
                     continue
                 if _NO_TITLE.match(word) or _AFTER_NAME.match(word):
@@ -137,6 +165,23 @@ class ThaiNameRecognizer(TextRecognizer):
             given, end = self._ends(text, run)
             found.append((run.start(), end, 0.8 if end > given else 0.6))
         return found
+
+    def _is_short_name(self, text: str, title: re.Match[str], run: re.Match[str]) -> bool:
+        """True for a word of a few letters right behind นาย or นาง that ends where a name may end.
+
+        นายมานี, though มา is to come; นายกรัฐมนตรี and นางพยาบาลมา are longer.
+        """
+        if title.group("gap") or not 4 <= len(run.group()) <= 7 or _NO_TITLE.match(run.group()):
+            return False
+        return text[run.end() : run.end() + 1] in ("", " ", ",", "\n", ")", '"', "'")
+
+    def _has_family(self, text: str, end: int) -> bool:
+        """True where a space and a word follow that is, or begins with, a listed family name."""
+        run = _RUN.match(text, end + 1) if text[end : end + 1] == " " else None
+        if run is None or _AFTER_NAME.match(run.group()) or run.group() in self._words:
+            return False
+        word = run.group()
+        return word in self._family or max(self._prefix(word, 0), self._prefix(word, 1)) >= 4
 
     def _ends(self, text: str, run: re.Match[str]) -> tuple[int, int]:
         """Where the given name and where the whole name ends that begins with this run."""
@@ -219,10 +264,61 @@ class ThaiNameRecognizer(TextRecognizer):
             second = follows.group()
             if second in self._family and not (word in self._words and second in self._words):
                 found.append((run.start(), follows.end(), 0.85))
-            elif word not in self._words and len(word) > 3:
+            elif (word not in self._words and len(word) > 3) or (
+                len(second) > 6 and self._has_family(text, run.end())
+            ):
                 end = self._family_end(text, run.end())
                 found.append((run.start(), end, 0.7 if end > run.end() else 0.6))
         return found
+
+    def _glued(self, runs: list[re.Match[str]]) -> Iterable[tuple[int, int, float]]:
+        """Long given names of the list, that are no words, between words of the language.
+
+        Thai has no spaces between words: a name stands right behind "send to" and before "already".
+        """
+        if not self._given:
+            return
+        for run in runs:
+            word = run.group()
+            at = 0
+            while at + _GLUED <= len(word):
+                size = next(
+                    (
+                        n
+                        for n in range(min(len(word) - at, 14), _GLUED - 1, -1)
+                        if word[at : at + n] in self._given
+                    ),
+                    0,
+                )
+                end = at + size
+                if (
+                    size
+                    and size < len(word)
+                    and word[at:end] not in self._words
+                    and self._between(word, at, end)
+                ):
+                    yield run.start() + at, run.start() + end, 0.55
+                    at = end
+                else:
+                    at += 1
+
+    def _between(self, word: str, start: int, end: int) -> bool:
+        """True where a word of the language ends at `start` and another begins at `end`."""
+        behind = word[start : start + 1] not in _MARKS and word[end : end + 1] not in _MARKS
+        before_fits = start == 0 or any(
+            word[start - n : start] in self._words for n in range(2, 11) if n <= start
+        )
+        after_fits = end == len(word) or any(
+            word[end : end + n] in self._words for n in range(2, 11)
+        )
+        # No longer word of the language goes over an edge of it.
+        over = any(
+            word[a:b] in self._words
+            for a in range(max(0, start - 8), end)
+            for b in range(a + 2, min(len(word), end + 8) + 1)
+            if (a < start < b or a < end < b) and b - a > 5
+        )
+        return behind and before_fits and after_fits and not over
 
 
 @cache
