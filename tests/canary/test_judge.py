@@ -31,6 +31,7 @@ NOW = datetime(2026, 11, 25, tzinfo=UTC)
         html.escape(MAIL).replace("b", "&#98;"), "".join(f"\\u{ord(c):04x}" for c in MAIL),
         "data " + base64.b64encode(json.dumps({"m": MAIL}).encode()).decode(),
         "data " + base64.urlsafe_b64encode(json.dumps({"m": MAIL}).encode()).decode().rstrip("="),
+        f"bytes {MAIL.encode().hex()}", f"0x{MAIL.encode().hex().upper()}",
         MAIL.replace("d", "d​"), MAIL.replace("b", "ｂ"), f"prefix {json.dumps({'m': MAIL})} suffix",
         json.dumps(json.dumps(json.dumps({"m": MAIL}))),
     ],

@@ -53,9 +53,12 @@ def test_a_pipeline_that_masks_gives_0(tmp_path: Path) -> None:
 
 
 def test_what_the_mask_says_it_does_not_see_is_found_to_leak(tmp_path: Path) -> None:
-    done = agenttrail(tmp_path, "canary", "--hard", "--exec", f"{BINARY} filter", "--jsonl", "-", "--json")  # fmt: skip
+    done = agenttrail(tmp_path, "canary", "--hard", "--without", "en.name", "--exec", f"{BINARY} filter --profile fast", "--jsonl", "-", "--json")  # fmt: skip
     assert done.code == 1
-    assert {n for n, v in verdicts(done).items() if v == "leaked"} == {"wrapped.base64"}
+    assert {n for n, v in verdicts(done).items() if v == "leaked"} == {
+        "wrapped.hex",
+        "wrapped.words",
+    }
 
 
 def test_a_pipeline_past_the_mask_leaks_every_canary_and_prints_none(tmp_path: Path) -> None:
@@ -104,7 +107,7 @@ def test_lines_of_every_format_go_through_agenttrail_run(tmp_path: Path, shape: 
     (tmp_path / "p.yaml").write_text(
         "sources: [{type: file, paths: [agents.jsonl], follow: true, checkpoint: c.json}]\n"
         f"format: {shape if shape != 'jsonl' else 'auto'}\n"
-        "mask: {type: presidio}\nsinks: [{type: jsonl, path: out.jsonl}]\ndelivery: {flush_s: 0.2}\n"
+        "mask: {type: presidio, profile: fast}\nsinks: [{type: jsonl, path: out.jsonl}]\ndelivery: {flush_s: 0.2}\n"
     )
     if shape == "jsonl":
         text = (tmp_path / "p.yaml").read_text().replace(
@@ -112,7 +115,7 @@ def test_lines_of_every_format_go_through_agenttrail_run(tmp_path: Path, shape: 
         )  # fmt: skip
         (tmp_path / "p.yaml").write_text(text)
     with running(tmp_path, "run", "-c", "p.yaml"):
-        done = agenttrail(tmp_path, "canary", "--append", "agents.jsonl", "--format", shape, "--jsonl", "out.jsonl", "--wait-s", "40", "--json")  # fmt: skip
+        done = agenttrail(tmp_path, "canary", "--append", "agents.jsonl", "--without", "en.name", "--format", shape, "--jsonl", "out.jsonl", "--wait-s", "40", "--json")  # fmt: skip
     assert set(verdicts(done).values()) == {"masked"}, (verdicts(done), (tmp_path / "background.log").read_text())  # fmt: skip
 
 
@@ -182,8 +185,8 @@ def test_through_the_hop_and_the_real_collector_nothing_leaks(
     collector = start_otel_collector(settings)
     out = collector.folder / "out.jsonl"
     to = f"http://{collector.address('grpc')}"
-    with running(tmp_path, "hop", "--to", to, "--grpc", f"127.0.0.1:{grpc}", "--http", f"127.0.0.1:{http}", port=http):  # fmt: skip
-        masked = agenttrail(tmp_path, "canary", "--otlp", f"http://127.0.0.1:{http}", "--otlp-file", str(out), "--json")  # fmt: skip
+    with running(tmp_path, "hop", "--profile", "fast", "--to", to, "--grpc", f"127.0.0.1:{grpc}", "--http", f"127.0.0.1:{http}", port=http):  # fmt: skip
+        masked = agenttrail(tmp_path, "canary", "--otlp", f"http://127.0.0.1:{http}", "--otlp-file", str(out), "--without", "en.name", "--json")  # fmt: skip
     assert set(verdicts(masked).values()) == {"masked"}, verdicts(masked)
     assert masked.code == 0
     past = agenttrail(tmp_path, "canary", "--otlp", f"http://{collector.address('http')}", "--otlp-file", str(out), "--signal", "traces", "--json", "--wait-s", "20")  # fmt: skip
@@ -199,8 +202,8 @@ def test_in_a_real_elasticsearch_what_is_masked_and_what_leaks_is_found(
     url = elasticsearch.url
     assert agenttrail(tmp_path, "setup", "elasticsearch", "--url", url).code == 0
     (tmp_path / "agents.jsonl").touch()
-    with running(tmp_path, "run", "--input", "agents.jsonl", "--format", "claude_code", "--follow", "--checkpoint", "c.json", "--elasticsearch", url):  # fmt: skip
-        done = agenttrail(tmp_path, "canary", "--append", "agents.jsonl", "--format", "claude_code", "--elasticsearch", url, "--json", "--wait-s", "60")  # fmt: skip
+    with running(tmp_path, "run", "--input", "agents.jsonl", "--format", "claude_code", "--profile", "fast", "--follow", "--checkpoint", "c.json", "--elasticsearch", url):  # fmt: skip
+        done = agenttrail(tmp_path, "canary", "--append", "agents.jsonl", "--without", "en.name", "--format", "claude_code", "--elasticsearch", url, "--json", "--wait-s", "60")  # fmt: skip
     assert set(verdicts(done).values()) == {"masked"}, verdicts(done)
     assert done.code == 0
     (tmp_path / "index.py").write_text(
@@ -227,11 +230,11 @@ def test_syslog_to_a_real_rsyslog_with_the_mask(tmp_path: Path, protocol: str) -
             f'module(load="im{protocol}")\nmodule(load="mmexternal")\n'
             f'input(type="im{protocol}" address="127.0.0.1" port="{port}")\n'
             'template(name="line" type="string" string="%$!agenttrail!line%\\n")\n'
-            f'action(type="mmexternal" binary="{BINARY} filter --protocol rsyslog" interface.input="fulljson" forceSingleInstance="on")\n'
+            f'action(type="mmexternal" binary="{BINARY} filter --protocol rsyslog --profile fast" interface.input="fulljson" forceSingleInstance="on")\n'
             f'action(type="omfile" file="{folder}/out.jsonl" template="line" flushOnTXEnd="on")\n'
         )
 
     with rsyslog.start(configuration) as daemon:
         out = daemon.folder / "out.jsonl"
-        done = agenttrail(tmp_path, "canary", "--syslog", f"{protocol}://127.0.0.1:{port}", "--jsonl", str(out), "--json", "--wait-s", "60")  # fmt: skip
+        done = agenttrail(tmp_path, "canary", "--syslog", f"{protocol}://127.0.0.1:{port}", "--jsonl", str(out), "--without", "en.name", "--json", "--wait-s", "60")  # fmt: skip
     assert set(verdicts(done).values()) == {"masked"}, verdicts(done)

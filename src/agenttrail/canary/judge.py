@@ -1,7 +1,7 @@
 """What a destination's records say of canaries: leaked, masked or lost.
 
 A record is read in every way in which a value could still be read in it: as it stands, JSON inside
-strings, percent and HTML escapes, base64, full-width and zero-width characters, other spacing.
+strings, percent and HTML escapes, base64, hex, full-width and zero-width characters, other spacing.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from agenttrail.canary.shapes import names_of
 Verdict = Literal["leaked", "masked", "lost"]
 _DEPTH = 5
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{24,}={0,2}")
+_HEX = re.compile(r"(?:[0-9a-fA-F]{2}){8,}")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]")
 _GAPS = re.compile(r"[ \t\u00a0\u3000‐-―−ー-]")
 
@@ -121,3 +122,8 @@ def _decoded(text: str) -> Iterator[Any]:
             continue
         if decoded.isprintable():
             yield decoded
+    for match in _HEX.finditer(text):
+        with contextlib.suppress(UnicodeDecodeError):
+            decoded = bytes.fromhex(match.group()).decode()
+            if decoded.isprintable():
+                yield decoded

@@ -117,9 +117,12 @@ def plant(run: str, rng: Random, *, hard: bool = False) -> list[Canary]:
         "4111111111111111",
     )
     add("wrapped.zero_width", f"mail {mail[9].replace('.com', '​.com')} now", unique=(mails[9],))
+    encoded = base64.b64encode(json.dumps({"mail": mail[10]}).encode()).decode()
+    add("wrapped.base64", f"payload {encoded} stored", unique=(mails[10],))
     if hard:
-        encoded = base64.b64encode(json.dumps({"mail": mail[10]}).encode()).decode()
-        add("wrapped.base64", f"payload {encoded} stored", unique=(mails[10],), hard=True)
+        add("wrapped.hex", f"bytes {mail[11].encode().hex()} read", unique=(mails[11],), hard=True)
+        words = "four" + " one" * 15
+        add("wrapped.words", f"card {words}, she said", words, hard=True)
     return made
 
 

@@ -62,7 +62,7 @@ def add(verbs: Any) -> None:
     parser.add_argument("--user", metavar="NAME", help="of --elasticsearch")
     parser.add_argument("--ca-file", metavar="FILE", help="PEM file of the authority of --elasticsearch")  # fmt: skip
     parser.add_argument("--without", action="append", default=[], metavar="NAME", help="leave a canary out (en.name), or all of a word before the dot (secret); can be repeated")  # fmt: skip
-    parser.add_argument("--hard", action="store_true", help="with what the mask says that it does not see (base64)")  # fmt: skip
+    parser.add_argument("--hard", action="store_true", help="with what the mask does not see (hex, numbers in words)")  # fmt: skip
     parser.add_argument("--wait-s", type=float, default=60.0, metavar="N", help="how long canaries may take (60)")  # fmt: skip
     parser.add_argument("--settle-s", type=float, default=2.0, metavar="N", help="how long to go on looking for a second copy when all are there (2)")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
