@@ -58,3 +58,9 @@ def test_a_match_that_begins_in_another_window_takes_its_text() -> None:
     text = "x" * 60 + "123-456" + "3-9" + "y" * 60 + "3-9"
     every = [at for at in range(len(text)) if regex.match(r"\d", text[at - 1 : at])]
     assert [m.group() for m in near.matches(text, every)] == ["123-456", "3-9", "3-9"]
+
+
+def test_patterns_that_are_not_compiled_at_the_start_can_be() -> None:
+    for recogniser in [*all_recognisers()[:-1], *all_recognizers()]:
+        for pattern in getattr(recogniser, "patterns", ()):
+            regex.compile(pattern.regex, int(recogniser.global_regex_flags))

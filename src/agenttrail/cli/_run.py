@@ -16,6 +16,7 @@ from typing import Any
 
 from agenttrail import config
 from agenttrail import fields as f
+from agenttrail.cli._collector import uncollected
 from agenttrail.config import PipelineOptions
 from agenttrail.errors import AgenttrailError
 from agenttrail.formats.auto import AutoOptions
@@ -203,7 +204,8 @@ def run_pipeline(
         sinks = build_sinks(options)
         for sink in sinks.values():
             stack.callback(sink.close)
-        mask = attempt("mask", options.mask.type, options.mask.build)
+        with uncollected():
+            mask = attempt("mask", options.mask.type, options.mask.build)
         enrichers: list[Enricher] = []
         for enricher_options in options.enrichers:
             enricher = attempt("enricher", enricher_options.type, enricher_options.build)

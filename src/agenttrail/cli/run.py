@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from agenttrail.cli._collector import uncollected
 from agenttrail.errors import UsageError
 
 
@@ -31,11 +32,12 @@ def add(verbs: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the pipeline; 0, or 1 where something was left out or not delivered."""
-    from agenttrail.cli._options import pipeline
-    from agenttrail.cli._run import run_pipeline
-    from agenttrail.sinks.jsonl import JsonlOptions
+    with uncollected():
+        from agenttrail.cli._options import pipeline
+        from agenttrail.cli._run import run_pipeline
+        from agenttrail.sinks.jsonl import JsonlOptions
 
-    options = pipeline(arguments)
+        options = pipeline(arguments)
     on_stdout = any(isinstance(s, JsonlOptions) and s.path == "-" for s in options.sinks)
     if arguments.json and on_stdout:
         raise UsageError("--json and the events would both go to standard output", hint="--output FILE")  # fmt: skip

@@ -34,7 +34,7 @@ from typing import Any, Literal
 
 from agenttrail.errors import MaskError
 from agenttrail.masks._findings import Finding
-from agenttrail.masks._model import load
+from agenttrail.masks._model import import_presidio, known_patterns, load
 from agenttrail.masks._readings import without_unspaced
 from agenttrail.masks._user import load_recognisers
 from agenttrail.recognizers import all_recognizers
@@ -96,6 +96,7 @@ class PresidioDetector:
             )
         # Read by presidio at import: a regular expression may run this long over one text.
         os.environ.setdefault("REGEX_TIMEOUT_SECONDS", "10")
+        import_presidio()
         from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
 
         from agenttrail.masks._analyse import Analyzer
@@ -110,9 +111,10 @@ class PresidioDetector:
             _no_model(language) if profile == "fast" else _model(language, model, wanted_labels)
         )
         registry = RecognizerRegistry(supported_languages=[language])
-        registry.load_predefined_recognizers(languages=[language], nlp_engine=engine)
-        loaded: list[Any] = list(registry.recognizers)
-        own = _own_recognisers(language, phone_regions)
+        with known_patterns():
+            registry.load_predefined_recognizers(languages=[language], nlp_engine=engine)
+            loaded: list[Any] = list(registry.recognizers)
+            own = _own_recognisers(language, phone_regions)
         if self._is_stock:
             # In their places, so that of two recognisers with one finding the same is named.
             offline = {r.name: r for r in own if r.name in ("EmailRecognizer", "PhoneRecognizer")}

@@ -14,6 +14,7 @@ import re._constants as c  # type: ignore[import-not-found]
 import re._parser as parser  # type: ignore[import-not-found]
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 _LONGEST = 400
@@ -31,8 +32,11 @@ class Near:
         self._source, self._flags = source, flags
         self._more = {} if timeout_s is None else {"timeout": timeout_s}
         self._compiled: Any = None
-        # Characters that a start stands before and behind a place, and an end behind a start.
-        self._reach = reach(source, flags)
+
+    @cached_property
+    def _reach(self) -> tuple[int, int, int] | None:
+        """Characters that a start stands before and behind a place, and an end behind a start."""
+        return reach(self._source, self._flags)
 
     @property
     def pattern(self) -> Any:
@@ -55,8 +59,8 @@ class Near:
             like: a text of the same length, searched already: where both say the same, matches may
                 be left out.
         """
-        near = self._reach
-        if near is None or not places or (len(text) <= near[2] and like is None):
+        near = self._reach if places else None
+        if near is None or (len(text) <= near[2] and like is None):
             found: Iterator[Any] = self.pattern.finditer(text, **self._more)
             return found
         return self._within(text, places, like, *near)

@@ -19,6 +19,7 @@ _SIGNS = tuple("0123456789")
 _HEAD = 4
 # Nothing is known of longer numbers: no plan has them but behind any digits.
 _LONGEST = 24
+_PASSES = 3
 _REPEATS = (c.MAX_REPEAT, c.MIN_REPEAT)
 
 
@@ -158,9 +159,9 @@ class _Automaton:
         behind.reverse()
         left = [0] * len(self._free)
         left[self._last] = 1
-        changed = True
+        changed, passes = True, 0
         while changed:
-            changed = False
+            changed, passes = False, passes + 1
             for place, free, signs in behind:
                 lengths = before = left[place]
                 for to in free:
@@ -171,6 +172,9 @@ class _Automaton:
                 if place in signs and lengths:
                     lengths |= bound & -(lengths & -lengths)
                 if lengths & bound != before:
+                    # A loop over a prefix: more than may be is no harm, more passes are.
+                    if passes > _PASSES:
+                        lengths |= bound & -(lengths & -lengths)
                     left[place] = lengths & bound
                     changed = True
         return left

@@ -16,6 +16,7 @@ import importlib
 import importlib.util
 import re
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import Any
 
 from agenttrail.recognizers._base import TextRecognizer
@@ -113,12 +114,15 @@ class JapaneseNameRecognizer(TextRecognizer):
     BEYOND_ASCII = True
 
     def load(self) -> None:
-        """Loads the dictionary."""
+        """Nothing yet: the dictionary comes with the first text in Japanese."""
         self._known: dict[str, list[tuple[int, int, float]]] = {}
-        self._tokenizer: Any = None
+
+    @cached_property
+    def _tokenizer(self) -> Any:
         if importlib.util.find_spec("sudachipy") and importlib.util.find_spec("sudachidict_core"):
             sudachi: Any = importlib.import_module("sudachipy")
-            self._tokenizer = sudachi.Dictionary(dict="core").tokenizer(sudachi.SplitMode.C)
+            return sudachi.Dictionary(dict="core").tokenizer(sudachi.SplitMode.C)
+        return None
 
     def spans(self, text: str) -> Iterable[tuple[int, int, float]]:
         first = None if text.isascii() else _JAPANESE.search(text)
