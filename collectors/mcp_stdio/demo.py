@@ -1,4 +1,5 @@
-"""The main job on recorded traffic: six MCP sessions to masked JSON Lines, with no server.
+"""The main job on recorded traffic: six MCP sessions to masked JSON Lines, and the report of a simulated
+week of agents; with no server.
 
 Run by `make demo`. With AGENTTRAIL_ELASTICSEARCH_URL set it ships there too.
 """
@@ -9,6 +10,8 @@ import contextlib
 import io
 import json
 import os
+import shutil
+import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -34,7 +37,7 @@ def run() -> int:
     if code:
         return code
     tell(json.loads(printed.getvalue()), url)
-    return 0
+    return week()
 
 
 def tell(report: dict[str, Any], url: str | None) -> None:
@@ -87,6 +90,47 @@ def tell(report: dict[str, Any], url: str | None) -> None:
         f"{binary} tap --output out/live.jsonl -- YOUR-MCP-SERVER-COMMAND",
     ):
         console.print(f"  {command}", soft_wrap=True, markup=False)
+
+
+def week() -> int:
+    """A simulated week of a company's agents, and the report about it; the exit code."""
+    from rich.console import Console
+
+    folder, page = OUT.parent / "week", OUT.parent / "report.html"
+    shutil.rmtree(folder, ignore_errors=True)
+    console = Console(width=None if sys.stdout.isatty() else 100, highlight=False)
+    console.print("\nA simulated week of a company's agents (Bangkok, Tokyo, Vientiane):")
+    program = [sys.executable, "-m", "agenttrail"]
+    asked = [
+        "simulate",
+        str(folder),
+        "--start",
+        "2026-11-16",
+        "--days",
+        "7",
+        "--tasks-per-day",
+        "40",
+    ]
+    if code := subprocess.run([*program, *asked, "--json"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode:  # fmt: skip
+        return code
+    if code := subprocess.run([*program, "run", "-q", "-c", "pipeline.yaml"], cwd=folder, check=False).returncode:  # fmt: skip
+        return code
+    files = [
+        str(folder / name) for name in ("masked.jsonl", "agents.yaml", "policy.yaml", "prices.yaml")
+    ]
+    asked = ["report", files[0], "--registry", files[1], "--policy", files[2], "--prices", files[3], "--html", str(page), "--json"]  # fmt: skip
+    done = subprocess.run([*program, *asked], capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.stderr.write(done.stderr)
+        return done.returncode
+    made = json.loads(done.stdout)
+    tasks, marks = made["tasks"], sum(row["events"] for row in made["incidents"])
+    console.print(
+        f"  {tasks['ended']} tasks ended, {tasks['success']:.0%} completed without a person, "
+        f"{tasks['tool_calls']} tool calls, {tasks['cost']:.2f} {tasks['currency']}, {marks} marks of incidents"
+    )
+    console.print(f"Report: [bold]{page}[/]", soft_wrap=True)
+    return 0
 
 
 def _planted(console: Any) -> None:

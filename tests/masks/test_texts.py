@@ -16,7 +16,7 @@ import pytest
         ("key " + "AKIA" + "QYLPMN5HFIQR7XYA", "key <SECRET>"),
         ("root@db.corp is full", "<EMAIL_ADDRESS> is full"),
         ("crm/somchai.old@example.co.th.json is there", "crm/<EMAIL_ADDRESS>.json is there"),
-        ("a.lee@example.com.csv.gz", "<EMAIL_ADDRESS>.gz"),
+        ("a.lee@example.com.csv", "<EMAIL_ADDRESS>"),
         ("logo@2x.png", "logo@2x.png"),
         ("card 4111 1111 1111 1111 declined", "card <CREDIT_CARD> declined"),
         ("4111111111111111", "<CREDIT_CARD>"),

@@ -7,6 +7,7 @@ An id is that of a task, else of a conversation; a beginning of either is enough
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from agenttrail import fields as f
 from agenttrail import jsontext
 from agenttrail.errors import UsageError
+from agenttrail.insight._elasticsearch import fetched, is_address
 from agenttrail.insight.events import files_of
 
 # A beginning shorter than this fits too many ids to be meant.
@@ -37,10 +39,17 @@ def find(paths: Sequence[str], wanted: str) -> Found:
     """
     import duckdb
 
-    files = [str(path) for name in paths for path in files_of(name)]
-    if not files:
-        raise UsageError("no files to read", hint="name files that agenttrail wrote, or a folder")
-    with duckdb.connect() as db:
+    with contextlib.ExitStack() as stack:
+        files = [
+            str(path)
+            for name in paths
+            for path in (stack.enter_context(fetched(name)) if is_address(name) else files_of(name))
+        ]
+        if not files:
+            raise UsageError(
+                "no files to read", hint="name files that agenttrail wrote, or a folder"
+            )
+        db = stack.enter_context(duckdb.connect())
         for kind, field in (("task", f.TASK_ID), ("conversation", f.CONVERSATION_ID)):
             path = "$." + ".".join(f'"{part}"' for part in field.split("."))
             try:

@@ -1,6 +1,6 @@
 """The numbers of a report over masked events: agents, tasks, indicators, cost, approvals, incidents, value.
 
-Every number is one that the events, the registry and the policy give; nothing is estimated but what is
+Sums of money are decimal, so that they do not depend on the order of events. Every number is one that the events, the registry and the policy give; nothing is estimated but what is
 called a forecast. The number of agents is no measure of value: value is hours saved times what an hour
 costs, less what the agents cost.
 
@@ -128,7 +128,7 @@ def _agents(db: DuckDBPyConnection, basis: Basis) -> dict[str, Any]:
 def _daily(db: DuckDBPyConnection) -> list[dict[str, Any]]:
     rows = db.execute(
         "SELECT strftime(ts, '%Y-%m-%d') AS day, count(*) FILTER (task_state = 'completed'), count(*) FILTER (task_state = 'failed'), "
-        "count(*) FILTER (task_state = 'abandoned'), coalesce(sum(cost) FILTER (rollup IS NOT TRUE), 0)::DOUBLE FROM events GROUP BY day ORDER BY day"
+        "count(*) FILTER (task_state = 'abandoned'), coalesce(sum(cost::DECIMAL(38, 12)) FILTER (rollup IS NOT TRUE), 0)::DOUBLE FROM events GROUP BY day ORDER BY day"
     ).fetchall()
     names = ("day", "completed", "failed", "abandoned", "cost")
     return [dict(zip(names, row, strict=True)) for row in rows]
@@ -137,7 +137,7 @@ def _daily(db: DuckDBPyConnection) -> list[dict[str, Any]]:
 def _cost(db: DuckDBPyConnection, basis: Basis, last: datetime | None) -> dict[str, Any]:
     counted = "cost IS NOT NULL AND rollup IS NOT TRUE"
     rows = db.execute(
-        f"SELECT coalesce(department, ''), coalesce(currency, ''), sum(cost)::DOUBLE FROM events WHERE {counted} GROUP BY ALL ORDER BY ALL"  # noqa: S608
+        f"SELECT coalesce(department, ''), coalesce(currency, ''), sum(cost::DECIMAL(38, 12))::DOUBLE FROM events WHERE {counted} GROUP BY ALL ORDER BY ALL"  # noqa: S608
     ).fetchall()
     departments = []
     for department, currency, spent in rows:
@@ -151,7 +151,7 @@ def _cost(db: DuckDBPyConnection, basis: Basis, last: datetime | None) -> dict[s
             }
         )  # fmt: skip
     agents = db.execute(
-        f"SELECT agent, coalesce(currency, ''), sum(cost)::DOUBLE, sum(coalesce(input_tokens, 0))::BIGINT, sum(coalesce(cache_read_tokens, 0))::BIGINT "  # noqa: S608
+        f"SELECT agent, coalesce(currency, ''), sum(cost::DECIMAL(38, 12))::DOUBLE, sum(coalesce(input_tokens, 0))::BIGINT, sum(coalesce(cache_read_tokens, 0))::BIGINT "  # noqa: S608
         f"FROM events WHERE {counted} GROUP BY ALL ORDER BY 3 DESC, 1"
     ).fetchall()
     return {
@@ -169,7 +169,7 @@ def _forecast(
     """What a department spent in the month of the last event, and what it will have at its end."""
     begin = last.date().replace(day=1)
     rows = db.execute(
-        "SELECT ts::DATE, sum(cost)::DOUBLE FROM events WHERE cost IS NOT NULL AND rollup IS NOT TRUE "
+        "SELECT ts::DATE, sum(cost::DECIMAL(38, 12))::DOUBLE FROM events WHERE cost IS NOT NULL AND rollup IS NOT TRUE "
         "AND coalesce(department, '') = ? AND coalesce(currency, '') = ? GROUP BY 1",
         [department, currency],
     ).fetchall()

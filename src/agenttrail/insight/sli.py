@@ -126,7 +126,7 @@ def slis(db: DuckDBPyConnection, by: Sequence[str] = ("agent",)) -> list[Sums]:
             count(*) FILTER (operation = 'execute_tool' AND outcome = 'failure'),
             count(*) FILTER (operation = 'execute_tool' AND outcome IN ('success', 'failure')),
             coalesce(sum(coalesce(input_tokens, 0) + coalesce(output_tokens, 0)) FILTER (rollup IS NOT TRUE), 0)::BIGINT,
-            coalesce(sum(cost) FILTER (rollup IS NOT TRUE), 0)::DOUBLE,
+            coalesce(sum(cost::DECIMAL(38, 12)) FILTER (rollup IS NOT TRUE), 0)::DOUBLE,
             coalesce(string_agg(DISTINCT currency, '+' ORDER BY currency), ''),
             count(*) FILTER ({decided} AND wait_ms IS NOT NULL AND target_ms IS NOT NULL),
             count(*) FILTER ({decided} AND wait_ms <= target_ms),
