@@ -141,6 +141,20 @@ def test_what_is_there_already_is_one_batch_and_a_single_line_waits_for_nothing(
     os.close(reading)
 
 
+@pytest.mark.parametrize("piece", [1, 7, 64])
+def test_lines_may_come_in_any_pieces(shared: Live, piece: int) -> None:
+    """Vector's and Fluent Bit's exec and Logstash's pipe write what their buffers hold."""
+    said = 'mail ann@example.com\n{"to":"ann@example.com"}\nโทร 081-555-0199\n'.encode()
+    assert shared.process.stdin is not None
+    for start in range(0, len(said), piece):
+        shared.process.stdin.write(said[start : start + piece])
+        shared.process.stdin.flush()
+        time.sleep(0.001)
+    assert [shared.hear() for _ in range(3)] == [
+        b"mail <EMAIL_ADDRESS>", b'{"to":"<EMAIL_ADDRESS>"}', "โทร <PHONE_NUMBER>".encode(),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "protocol, line",
     [
