@@ -24,7 +24,7 @@ def test_every_agent_rule_and_threshold_has_a_row() -> None:
 def test_the_expense_example_reads_as_written() -> None:
     thresholds = [row.threshold for row in matrix(KNOWN, RULES).rows if row.looks_at == "pay_claim"]
 
-    assert thresholds == ["amount over 100,000 JPY", "0.05 of calls drawn, amount from 10,000 JPY up to 100,000 JPY"]  # fmt: skip
+    assert thresholds == ["amount over 100,000 JPY", "5 % of calls drawn, amount from 10,000 JPY up to 100,000 JPY"]  # fmt: skip
 
 
 def test_what_is_undecided_is_said() -> None:

@@ -10,7 +10,7 @@ from agenttrail.insight._report_words import words
 from agenttrail.insight.story import duration
 
 _TEMPLATE = """
-{% macro share(value) %}{{ "–" if value is none else "%.1f %%"|format(value * 100) }}{% endmacro %}
+{% macro share(value) %}{{ "–" if value is none else "%.1f %%"|format(value * 100) }}{% endmacro %}
 {% macro number(value) %}{{ "–" if value is none else ("{:,.0f}".format(value) if value >= 1000 else "%.3g"|format(value)) }}{% endmacro %}
 {% macro money(value, currency) %}{{ "–" if value is none else "{:,.2f} {}".format(value, currency) }}{% endmacro %}
 <h1>{{ title }}</h1>
@@ -28,7 +28,7 @@ _TEMPLATE = """
 <h2>{{ w.quality }}</h2>
 {% if pictures.success %}<figure>{{ pictures.success }}<figcaption>● {{ w.success }} · ◇ {{ w.target }}</figcaption></figure>{% endif %}
 <div class="wide"><table><tr><th>{{ w.agent }}</th><th class="n">{{ w.tasks }}</th><th class="n">{{ w.success }}</th><th>{{ w.target }}</th><th class="n">{{ w.escalation }}</th><th class="n">{{ w.calls_per_task }}</th><th class="n hide">{{ w.tokens_per_task }}</th><th class="n">{{ w.cost_per_task }}</th><th class="n hide">{{ w.failed_work }}</th><th class="n hide">{{ w.open }}</th></tr>
-{% for s in r.slis %}<tr><td>{{ s.agent }}</td><td class="n">{{ s.ended }}</td><td class="n">{{ share(s.success) }}</td><td>{% if s.met.get("task_success") is none %}<span class="soft">{{ w.no_target }}</span>{% elif s.met.task_success %}<span class="good">✓ {{ w.met }} ({{ share(s.targets.task_success) }})</span>{% else %}<span class="bad">✗ {{ w.missed }} ({{ share(s.targets.task_success) }})</span>{% endif %}</td><td class="n">{{ share(s.escalation) }}</td><td class="n">{{ number(s.calls_per_task) }}</td><td class="n hide">{{ number(s.tokens_per_task) }}</td><td class="n">{{ "–" if s.cost_per_task is none or not s.currency else "%.4f %s"|format(s.cost_per_task, s.currency) }}</td><td class="n hide">{{ share(s.failed_work) }}</td><td class="n hide">{{ s.open }}</td></tr>
+{% for s in r.slis %}<tr><td style="white-space: nowrap">{{ s.agent }}</td><td class="n">{{ s.ended }}</td><td class="n">{{ share(s.success) }}</td><td>{% if s.met.get("task_success") is none %}<span class="soft">{{ w.no_target }}</span>{% elif s.met.task_success %}<span class="good">✓ {{ w.met }} ({{ share(s.targets.task_success) }})</span>{% else %}<span class="bad">✗ {{ w.missed }} ({{ share(s.targets.task_success) }})</span>{% endif %}</td><td class="n">{{ share(s.escalation) }}</td><td class="n">{{ number(s.calls_per_task) }}</td><td class="n hide">{{ number(s.tokens_per_task) }}</td><td class="n">{{ "–" if s.cost_per_task is none or not s.currency else "%.4f %s"|format(s.cost_per_task, s.currency) }}</td><td class="n hide">{{ share(s.failed_work) }}</td><td class="n hide">{{ s.open }}</td></tr>
 {% endfor %}</table></div>
 {% if pictures.daily %}<h2>{{ w.tasks_a_day }}</h2><figure>{{ pictures.daily }}</figure>{% endif %}
 

@@ -12,7 +12,7 @@ Columns: see `COLUMNS`; each is a field of the record. `agent` is the registry's
 name, else its MCP client's. Times are UTC.
 
 Cost: DuckDB reads some 100 MB/s a core; of each event only these columns are kept, on disk where the
-files hold more than 500 MB.
+files hold more than 500 MB; then memory is bounded by 4 GB.
 Version: DuckDB 1.4 to 2.
 """
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _LARGE_BYTES = 500_000_000
+_MEMORY = "4GB"  # beyond it DuckDB works on disk
 # Column name to field.
 COLUMNS = {
     "ts": f.TIMESTAMP,
@@ -156,6 +157,8 @@ def opened(
             place = f"{folder}/events.duckdb"
         db = duckdb.connect(place)
         stack.callback(db.close)
+        if place != ":memory:":
+            db.execute(f"SET memory_limit = '{_MEMORY}'")
         db.execute("SET TimeZone = 'UTC'")
         db.execute("SET preserve_insertion_order = false")
         columns = {**COLUMNS, **{name: name for name in more}}

@@ -101,7 +101,7 @@ def _when(rule: Any) -> str:
         return "always"
     bounds = _range(rule.range) if rule.range is not None else ""
     if rule.type == "sampling":
-        return f"{rule.share:.3g} of calls drawn" + (f", {bounds}" if bounds else "")
+        return f"{rule.share * 100:.3g} % of calls drawn" + (f", {bounds}" if bounds else "")
     return bounds
 
 
