@@ -9,6 +9,9 @@ They are linked by the approval's id, the id of the tool call, or by tool and ar
 - `agenttrail.approval.arguments.hash` where `key` is set: a keyed hash, because amounts and names are
   few enough to try them all against a plain one. Without a key none leaves, one that a line brought
   along is taken out too; linking works the same;
+  The recipe, for systems that give the hash instead of the arguments: HMAC-SHA-256 under the key over
+  `arguments`, a zero byte and the arguments as JSON (keys sorted, no spaces, UTF-8, whole numbers
+  without a fraction); its first 16 bytes as hex;
 - `agenttrail.approval.findings`. On executions: `executed_without_approval` (needed by policy or
   budget, and no decision that counts was made before), `executed_after_deny`, `executed_after_expiry`,
   `arguments_changed`, `decision_reused`, `approved_by_owner`, `approver_not_allowed`. On decisions:
