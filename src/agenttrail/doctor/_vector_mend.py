@@ -1,6 +1,7 @@
 """The smallest change of a Vector configuration: its events through the hop and back.
 
-Vector's OTLP encoder wants OTLP's own shape (lib/codecs/src/encoding/format/otlp.rs, 0.58.0), so the
+Vector's OTLP encoder wants OTLP's own shape (lib/codecs/src/encoding/format/otlp.rs, 0.58.0; its content type and framing follow from the codec,
+src/sinks/http/config.rs), so the
 whole event travels as the JSON text of one log record's body; the hop masks JSON in a body as
 values, and the event is parsed back: what a sink gets has the shape that it had.
 """
@@ -58,7 +59,6 @@ def insert(texts: dict[str, str], groups: Groups) -> list[str]:
         "protocol": {
             "type": "http", "uri": f"http://{HOP_HTTP}/v1/logs", "method": "post",
             "encoding": {"codec": "otlp"},
-            "request": {"headers": {"content-type": "application/x-protobuf"}},
         },
     }  # fmt: skip
     made[("sources", "agenttrail_in")] = {
