@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agenttrail.governance.state import State, StateError, peek
@@ -154,6 +154,7 @@ def test_what_is_old_is_pruned_and_what_is_remembered_is_bounded() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.none() | st.integers(), st.booleans())))
+@settings(deadline=None)  # a busy disk takes its time
 def test_it_is_a_dictionary(steps: list[tuple[str, int | None, bool]]) -> None:
     """Whatever the order of puts, deletes and saves."""
     state, model = State(None, "model", remembered=1), dict[str, int]()
