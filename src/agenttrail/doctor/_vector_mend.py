@@ -1,9 +1,9 @@
 """The smallest change of a Vector configuration: its events through the hop and back.
 
-Vector's OTLP encoder wants OTLP's own shape (lib/codecs/src/encoding/format/otlp.rs, 0.58.0; its content type and framing follow from the codec,
-src/sinks/http/config.rs), so the
-whole event travels as the JSON text of one log record's body; the hop masks JSON in a body as
-values, and the event is parsed back: what a sink gets has the shape that it had.
+Vector's OTLP encoder wants OTLP's own shape (lib/codecs/src/encoding/format/otlp.rs of 0.58.0; content
+type and framing follow from the codec, src/sinks/http/config.rs). So the whole event travels as the
+JSON text of one log record's body; the hop masks JSON in a body as values, and the event is parsed
+back: what a sink gets has the shape that it had.
 """
 
 from __future__ import annotations
