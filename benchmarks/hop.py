@@ -12,7 +12,7 @@ answered when its records are there:
     balanced    the same with names
 
 Throughput and CPU by four clients at a time: CPU seconds (user and system) of the Collector and the
-hop together, of the destination none; the least of the rounds. Latency of single requests of
+hop with its processes together, of the destination none; the least of the rounds. Latency of single requests of
 `--batch` records, one after the other: p50 and p99 over all rounds; `asked` says how many. Every round sends other records,
 so that nothing is known already. Read the ratios; seconds are this machine's. Linux only (/proc).
 """
@@ -28,6 +28,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -202,17 +203,17 @@ class Way:
     def cpu_s(self) -> float:
         pids = [self.front.process._process.pid]  # type: ignore[union-attr]
         if self.hop is not None:
-            pids.append(self.hop.pid)
+            pids += [self.hop.pid, *self.report()["mask_pids"]]
         return sum(map(seconds_of, pids))
 
     def masked(self) -> int:
         """Findings that were replaced, as the hop counts them."""
-        if self.hop is None:
-            return 0
-        import urllib.request
+        return 0 if self.hop is None else sum(self.report()["masked"].values())
 
+    def report(self) -> dict[str, Any]:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.health}/healthz") as answer:
-            return sum(json.load(answer)["masked"].values())
+            found: dict[str, Any] = json.load(answer)
+        return found
 
 
 def seconds_of(pid: int) -> float:

@@ -131,6 +131,10 @@ class HopOptions:
     mask: Annotated[MaskOptions, "How personal data is masked; there is always one."] = (
         dataclasses.field(default_factory=PresidioOptions)
     )
+    mask_timeout_s: Annotated[
+        float,
+        "How long masking a piece of a request (64 KB, or one larger item) may take, in seconds; then its process is replaced, and what fails again alone goes on without content.",
+    ] = 60.0
     forward: Annotated[OtlpSinkOptions, "Where masked logs and traces go."]
     spool: Annotated[
         str | None,
@@ -149,8 +153,9 @@ class HopOptions:
         path = urlsplit(self.forward.endpoint).path
         if path not in ("", "/") and not path.endswith("/v1/logs"):
             raise OptionError("forward", "a path of the endpoint must end in /v1/logs", hint="traces go to /v1/traces beside it")  # fmt: skip
-        if self.spool_bytes <= 0:
-            raise OptionError("spool_bytes", "must be positive")
+        for name in ("spool_bytes", "mask_timeout_s"):
+            if getattr(self, name) <= 0:
+                raise OptionError(name, "must be positive")
         ours = {self.listen.grpc, self.listen.http} - {None}
         if self.health in ours:
             raise OptionError("health", "is an address that listen has")

@@ -69,7 +69,7 @@ class Hop:
         text = with_ports((FOLDER / "hop.yaml").read_text(), self.ports)
         if self.mask is not None:
             made = yaml.safe_load(text)
-            made["mask"] = yaml.safe_load(self.mask)
+            made["mask"], made["mask_timeout_s"] = yaml.safe_load(self.mask), 10
             text = yaml.safe_dump(made)
         (self.folder / "hop.yaml").write_text(text + self.more)
         self.logs.append(self.folder / f"hop.{len(self.logs)}.log")
@@ -96,19 +96,6 @@ class Hop:
             self.process.send_signal(number)
         self.process.wait(60)
 
-    def limit_memory(self, more_bytes: int | None) -> None:
-        """So much beyond what it has; None takes the limits away.
-
-        Both of address space and of data: what an allocator has reserved counts in the first alone.
-        """
-        assert self.process is not None
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        for name, which in (("VmSize", resource.RLIMIT_AS), ("VmData", resource.RLIMIT_DATA)):
-            limit = resource.RLIM_INFINITY
-            if more_bytes is not None:
-                limit = int(re.findall(rf"{name}:\s+(\d+) kB", status)[0]) * 1024 + more_bytes
-            resource.prlimit(self.process.pid, which, (limit, resource.RLIM_INFINITY))
-
     def health(self) -> dict[str, Any]:
         answer = requests.get(f"http://127.0.0.1:{self.ports['health']}/healthz", timeout=10)
         found: dict[str, Any] = answer.json()
@@ -116,6 +103,19 @@ class Hop:
 
     def said(self) -> str:
         return "".join(path.read_text(errors="replace") for path in self.logs)
+
+
+def limit_memory(pid: int, more_bytes: int | None) -> None:
+    """So much beyond what the process has; None takes the limits away.
+
+    Both of address space and of data: what an allocator has reserved counts in the first alone.
+    """
+    status = Path(f"/proc/{pid}/status").read_text()
+    for name, which in (("VmSize", resource.RLIMIT_AS), ("VmData", resource.RLIMIT_DATA)):
+        limit = resource.RLIM_INFINITY
+        if more_bytes is not None:
+            limit = int(re.findall(rf"{name}:\s+(\d+) kB", status)[0]) * 1024 + more_bytes
+        resource.prlimit(pid, which, (limit, resource.RLIM_INFINITY))
 
 
 def wait_for(condition: Callable[[], Any], wait_s: float = 40.0) -> None:

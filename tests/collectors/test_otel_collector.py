@@ -31,6 +31,7 @@ from tests.collectors._hop import (
     Hop,
     Pipeline,
     as_json,
+    limit_memory,
     log_request,
     shipped,
     wait_for,
@@ -97,30 +98,54 @@ def hanging(running: Pipeline, marks: Marks) -> None:
     running.hop.send(signal.SIGCONT)
 
 
+def hanging_over_an_item(running: Pipeline, marks: Marks) -> None:
+    """The process that masks does not come back: it is replaced, and the items tried again."""
+    (pid,) = running.hop.health()["mask_pids"]
+    os.kill(pid, signal.SIGSTOP)
+    marks.held_back(1.0)
+    wait_for(lambda: running.hop.health()["mask_restarts"] >= 1)
+
+
 def out_of_memory(running: Pipeline, marks: Marks) -> None:
-    """No more memory than it has now, and a request that needs some; then as much as it wants."""
+    """The process that masks has no more memory than now, and gets a request that needs some."""
     if sys.platform != "linux":
         pytest.skip("no other system lowers the limits of a process that runs")
-    running.hop.limit_memory(256 * 1024)
-    words = [" ".join(f"order {i * j} of item {i} shipped" for i in range(300)) for j in range(400)]
-    running.post("logs", log_request(*(f"{marks.line()} {text}" for text in words)))
-    marks.send()
+    restarts = running.hop.health()["mask_restarts"]
+    (pid,) = running.hop.health()["mask_pids"]
+    limit_memory(pid, 256 * 1024)
+    many_words(running, marks)
+    wait_for(lambda: running.hop.health()["mask_restarts"] > restarts)
+
+
+def hop_out_of_memory(running: Pipeline, marks: Marks) -> None:
+    """The same for the process that relays; what watches it starts it again."""
+    if sys.platform != "linux":
+        pytest.skip("no other system lowers the limits of a process that runs")
+    assert running.hop.process is not None
+    limit_memory(running.hop.process.pid, 256 * 1024)
+    many_words(running, marks)
 
     def suffers() -> bool:
         assert running.hop.process is not None
         return running.hop.process.poll() is not None or "memory" in running.hop.said()
 
     wait_for(suffers)
-    assert running.hop.process is not None
     if running.hop.process.poll() is None:
-        running.hop.limit_memory(None)
+        limit_memory(running.hop.process.pid, None)
     else:
-        running.hop.start()  # as a service manager does
+        running.hop.start()
+
+
+def many_words(running: Pipeline, marks: Marks) -> None:
+    words = [" ".join(f"order {i * j} of item {i} shipped" for i in range(300)) for j in range(200)]
+    running.post("logs", log_request(*(f"{marks.line()} {text}" for text in words)))
+    marks.send()
 
 
 def line_of_5_mb(running: Pipeline, marks: Marks) -> None:
     """One of JSON, with a planted value in every piece, and one of nothing but words."""
-    pieces = [f"{n} {SECRET} and some words more to fill it up" for n in range(90_000)]
+    filler = "and some words more to fill it " * 32
+    pieces = [f"{n % 50} {SECRET} {filler}" for n in range(5_300)]
     line = as_json({"mark": marks.line(), "pieces": pieces})
     assert 5_000_000 < len(line) < 8 * 1024**2
     running.write(line, (marks.line() + " word" * 1_050_000).encode())
@@ -131,8 +156,8 @@ def line_of_5_mb(running: Pipeline, marks: Marks) -> None:
     wait_for(lambda: not marks.missing())
     (body,) = [b for b in running.bodies() if b.startswith('{"mark"')]
     parsed = json.loads(body)
-    assert len(parsed["pieces"]) == 90_000
-    assert parsed["pieces"][0] == "0 <EMAIL_ADDRESS> and some words more to fill it up"
+    assert len(parsed["pieces"]) == 5_300
+    assert parsed["pieces"][0] == f"0 <EMAIL_ADDRESS> {filler}"
     assert set(parsed["pieces"][-10:]) == {"<TEXT_TOO_LONG>"}
 
 
@@ -186,9 +211,11 @@ def restarted_under_way(running: Pipeline, marks: Marks) -> None:
 
 
 FAULTS: dict[str, Callable[[Pipeline, Marks], None]] = {
-    "mask killed": killed,
-    "mask hanging": hanging,
+    "hop killed": killed,
+    "hop hanging": hanging,
+    "mask hanging over an item": hanging_over_an_item,
     "mask out of memory": out_of_memory,
+    "hop out of memory": hop_out_of_memory,
     "a line of 5 MB": line_of_5_mb,
     "invalid UTF-8": invalid_utf8,
     "destination away": destination_away,

@@ -23,6 +23,7 @@ from agenttrail.errors import SourceError, Unreachable, UsageError
 
 if TYPE_CHECKING:
     from agenttrail.config import HopOptions
+    from agenttrail.guard import Guard
     from agenttrail.relay import Relay
     from agenttrail.sources._otlp_server import Server
     from agenttrail.spool import Spool
@@ -111,6 +112,7 @@ class _Hop:
         from contextlib import ExitStack
 
         from agenttrail.cli._run import Stopper, attempt
+        from agenttrail.guard import Guard
         from agenttrail.masks._export import PresidioExportMask, pack, unpack
         from agenttrail.relay import Relay
         from agenttrail.spool import Spool
@@ -119,8 +121,12 @@ class _Hop:
         with ExitStack() as stack:
             sink = self._sink()
             stack.callback(sink.close)
-            mask = attempt("mask", options.mask.type, options.mask.build)
-            stack.callback(getattr(mask, "close", int))
+            # In processes of its own: what hangs or dies over an item takes nothing else with it.
+            mask = attempt(
+                "mask", options.mask.type,
+                lambda: Guard(options.mask, timeout_s=options.mask_timeout_s),
+            )  # fmt: skip
+            stack.callback(mask.close)
             try:
                 sink.check()
             except Unreachable as error:
@@ -136,7 +142,7 @@ class _Hop:
                 stack.callback(spool.close)
             relay = Relay(PresidioExportMask(mask), sink, keeper=spool, say=say)
             server = options.listen.serve(relay, say, _die)
-            report = Report(relay, server, spool)
+            report = Report(relay, server, spool, mask)
             if options.health is not None:
                 stack.callback(_serve_health(options.health, report))
             server.start()
@@ -183,8 +189,8 @@ _OUTCOMES = {
 class Report:
     """What a hop did so far: counts only, never content."""
 
-    def __init__(self, relay: Relay, server: Server, spool: Spool | None) -> None:
-        self._relay, self._server, self._spool = relay, server, spool
+    def __init__(self, relay: Relay, server: Server, spool: Spool | None, mask: Guard) -> None:
+        self._relay, self._server, self._spool, self._mask = relay, server, spool, mask
         self._started = time.monotonic()
 
     def __call__(self) -> dict[str, Any]:
@@ -203,6 +209,8 @@ class Report:
                 if name.startswith("requests_")
             },
             "at_work": intake.at_work,
+            "mask_pids": self._mask.pids,
+            "mask_restarts": self._mask.restarts,
             "logs": intake.counts["logs_items"],
             "traces": intake.counts["traces_items"],
             "bytes": intake.counts["logs_bytes"] + intake.counts["traces_bytes"],

@@ -9,8 +9,8 @@ two equal keys, ids that have not an id's length. Bytes are described, not kept 
 
 Fail closed: a span, log record, resource or scope whose masking fails keeps ids, times, kind and
 status code, and of its attributes those with a known shape; `agenttrail.pii.failed` marks it. Only
-for want of memory the request is given back to be sent again: what a moment lacked must not cost
-content.
+where memory or a running mask was missing the request is given back to be sent again: what a moment
+lacked must not cost content.
 
 Masking twice changes nothing.
 """
@@ -46,10 +46,13 @@ class PresidioExportMask:
     def __call__(self, export: Export, /) -> MaskedExport:
         places = [_Place(holder, kind) for holder, kind in _places(export)]
         signals = [place.read() for place in places]
-        with self._lock:
-            masked = self._mask.signals(signals)
-        if any(result.error == MemoryError.__name__ for result in masked):
-            raise RetryLater("out of memory while masking", after_s=5.0)
+        masked: list[MaskedSignal] = []
+        for start, end in _pieces(places):
+            with self._lock:
+                masked += self._mask.signals(signals[start:end])
+            for result in masked[start:end]:
+                if result.error in _NOT_ITS_FAULT:
+                    raise RetryLater(_NOT_ITS_FAULT[result.error], after_s=5.0)
         counts: Counter[str] = Counter()
         failed = 0
         for place, signal, result in zip(places, signals, masked, strict=True):
@@ -70,6 +73,30 @@ class PresidioExportMask:
             failed=failed,
             counts=dict(counts),
         )
+
+
+# What a request cannot help, by the class of the failure, and what its sender is told.
+_NOT_ITS_FAULT = {
+    MemoryError.__name__: "out of memory while masking",
+    "MaskMissing": "no mask is running",
+}
+# A piece is masked at one go: so small that a limit of seconds suffices for it, so large that the
+# model has company to be fast in.
+_PIECE_BYTES = 65_536
+
+
+def _pieces(places: Sequence[_Place]) -> Iterator[tuple[int, int]]:
+    """Runs of neighbours of about so many bytes; a larger one stands alone."""
+    start = size = 0
+    for end, place in enumerate(places):
+        # A group's own message holds its items, which stand for themselves.
+        more = place.holder.ByteSize() if place.kind in ("span", "log") else 0
+        if end > start and size + more > _PIECE_BYTES:
+            yield start, end
+            start, size = end, 0
+        size += more
+    if start < len(places):
+        yield start, len(places)
 
 
 def _places(export: Export) -> Iterator[tuple[Any, str]]:
