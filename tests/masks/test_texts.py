@@ -51,6 +51,10 @@ import pytest
         ("visa 4111 1111 1111 1111", "visa <CREDIT_CARD>"),
         ("her driver's license is 2270-66-1551", "her driver's license is <US_DRIVER_LICENSE>"),
         ("his driving licence: MORGA 657054 SM9", "his driving licence: <NATIONAL_ID>"),
+        (
+            "my driver's license number is a56319335",
+            "my driver's license number is <US_DRIVER_LICENSE>",
+        ),
         ("she lives at 95 Lille Vej 8, upstairs", "she lives at <ADDRESS>, upstairs"),
         ("my address is 12 Old Mill", "my address is <ADDRESS>"),
         ("sent to 3314 Harley Brook Lane", "sent to <ADDRESS>"),

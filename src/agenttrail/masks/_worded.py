@@ -44,9 +44,9 @@ _CARD = (
 )
 _LICENCE = (
     rf"(?:driver['’]?s?['’]?|driving)[ _-]licen%se(?![A-Za-z_(]){_BETWEEN}"
-    r"((?-i:[A-Z]{0,5}[ -]?\d(?:[A-Z0-9]|[ -](?=[A-Z0-9])){3,22}))(?![\w-])"
+    r"((?-i:[A-Z]{0,5}[ -]?\d(?:[A-Z0-9]|[ -](?=[A-Z0-9])){3,22})|[a-z]{1,3}\d{5,14})(?![\w-])"
 )
-_PASSPORT = rf"passport(?![A-Za-z_(]){_BETWEEN}((?-i:[A-Z]{{0,3}})\d{{6,9}})(?![\w-]|[.,]\d)"
+_PASSPORT = rf"passport(?![A-Za-z_(]){_BETWEEN}([A-Z]{{0,3}}\d{{6,9}})(?![\w-]|[.,]\d)"
 # ISO 13616, SWIFT's registry: characters of an account's number by country. Groups of any size.
 _LENGTHS = {
     said[:2]: int(said[2:])
