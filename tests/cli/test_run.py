@@ -252,3 +252,25 @@ def test_a_signal_finishes_the_batch_commits_and_prints_the_counts(
         with log.open("ab") as file:
             file.write(wire(2))
     assert len((tmp_path / "o.jsonl").read_bytes().splitlines()) == 2
+
+
+def test_of_many_files_of_one_format_five_are_named_and_the_rest_counted(tmp_path: Path) -> None:
+    """A folder of sessions does not scroll everything else away; machines get all of it."""
+    (tmp_path / "in").mkdir()
+    for number in range(9):
+        line = {
+            "ts": "2026-10-01T10:00:00Z",
+            "server": "s",
+            "dir": "c2s",
+            "raw": json.dumps({"jsonrpc": "2.0", "id": number, "method": "ping"}),
+        }
+        (tmp_path / "in" / f"{number}.wire.jsonl").write_text(json.dumps(line) + "\n")
+
+    done = agenttrail(
+        tmp_path, "run", "--profile", "fast", "-i", "in", "-o", "masked.jsonl", "--json"
+    )
+
+    assert done.code == 0, done.err
+    assert done.err.count(": read as mcp_wire (") == 5
+    assert "4 more files: read as mcp_wire" in done.err
+    assert len(json.loads(done.out)["formats"]) == 9

@@ -35,6 +35,9 @@ from agenttrail.seams import (
 from agenttrail.sinks.jsonl import JsonlOptions
 from agenttrail.sources.tap import TapOptions
 
+# Files of one format that are named one by one; the rest is counted.
+_FILES_TOLD = 5
+
 
 class Tally:
     """What a summary says beyond the runner's counts, gathered from masked events."""
@@ -227,10 +230,14 @@ def run_pipeline(
         chosen: dict[str, str] = {}
         runner: Runner
 
+        told: Counter[str] = Counter()
+
         def choose(path: str, name: str, reason: str) -> None:
             chosen[path] = name
             if name:
-                screen.say(f"{path}: read as {name} ({reason})")
+                told[name] += 1
+                if told[name] <= _FILES_TOLD:
+                    screen.say(f"{path}: read as {name} ({reason})")
             else:
                 runner.say(
                     f"{path}: {reason}; left out. Name the format with --format", failed=True
@@ -248,6 +255,9 @@ def run_pipeline(
             progress=screen.progress, notice=screen.say,
         )  # fmt: skip
         outcome = runner.run()
+        for name, files in told.items():
+            if files > _FILES_TOLD:
+                screen.say(f"{files - _FILES_TOLD:,} more files: read as {name}")
         if outcome.failure is None and not outcome.stopped:
             for sink in sinks.values():
                 if isinstance(sink, Finishing):
