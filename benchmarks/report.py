@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/report.py --events 100000 1000000 10000000
 
-The events are those of a simulated month, repeated with ids and tasks of their own. For each size one
+The events are those of a simulated month, repeated with ids, tasks and records of their own. For each size one
 file is written; `agenttrail report --json` runs on it in a process of its own (CPU seconds, peak memory),
 and so does a single DuckDB query over the same file that reads as many fields and sums two of them. The
 last column says how report time grew against events.
@@ -86,9 +86,10 @@ def rounds(seed: list[bytes]) -> Iterator[bytes]:
     while True:
         mark = f"{number:06x}".encode()
         for line in seed:
-            # An id of 32 hexadecimal digits, and the task's: their first six say which round it is.
-            changed = line.replace(b'"event":{"id":"', b'"event":{"id":"' + mark, 1)
-            yield changed.replace(b'"task":{"id":"', b'"task":{"id":"' + mark, 1) + b"\n"
+            # Six more digits before each id say which round it is: tasks and records of their own.
+            for name in (b'"event":{"id":"', b'"task":{"id":"', b'"resource":{"ids":["'):
+                line = line.replace(name, name + mark, 1)
+            yield line + b"\n"
         number += 1
 
 
