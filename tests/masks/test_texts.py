@@ -10,6 +10,22 @@ import pytest
 @pytest.mark.parametrize(
     "value, expected",
     [
+        ('<13>Nov 22 10:15:33 host app: {"customer_name":"Somsri Jaidee","n":1} done',
+         '<13>Nov 22 10:15:33 host app: {"customer_name":"<PERSON>","n":1} done'),
+        ('got payload={"date_of_birth":"1980-01-02"} and {"ชื่อ":"สมชาย"}',
+         'got payload={"date_of_birth":"<DATE_OF_BIRTH>"} and {"ชื่อ":"<PERSON>"}'),
+        ('state {"ok": true, "n": 1.50} now', 'state {"ok": true, "n": 1.50} now'),
+        ('cut {"customer_name":"<PERSON>","n":', 'cut {"customer_name":"<PERSON>","n":'),
+    ],
+)  # fmt: skip
+def test_names_of_json_within_a_text_count(text, value, expected):
+    """A line of a log in its frame: what its keys say is known, and the rest stays as it was."""
+    assert text(value) == expected
+
+
+@pytest.mark.parametrize(
+    "value, expected",
+    [
         ("write to somchai@example.co.th today", "write to <EMAIL_ADDRESS> today"),
         ("a_bob@example.com_b", "<EMAIL_ADDRESS>_b"),
         ("{'mail': 'bob@example.com'}", "{'mail': '<EMAIL_ADDRESS>'}"),

@@ -44,6 +44,7 @@ _REMEMBERED_CHARS = 500
 # Of a text that is too long so much is read at least, or nothing.
 _LEAST_HEAD = 1_000
 # Base64 in base64: deeper is no text but content.
+_FRAMES = 3  # objects begun in a text before it is taken for no more than text
 _LAYERS = 3
 _LONE = re.compile("[\ud800-\udfff]")
 _WORD = re.compile(r"[A-Za-zÀ-ɏ]+")
@@ -186,6 +187,8 @@ class Walk:
             masked = self._json(value, key)
             if masked is not None:
                 return masked
+        elif '{"' in value and (masked := self._framed(value, key)) is not None:
+            return masked
         how = mode or self._mode(value, key)
         before = self._chars_left
         masked = self.words(value, how)
@@ -381,6 +384,25 @@ class Walk:
         if self.counts.total() + self.rewritten == before and not _has_twins(value):
             return value
         return jsontext.dumps(masked).decode()
+
+    def _framed(self, value: str, key: str) -> str | None:
+        """A text with a JSON object in it (a line of a log in its frame), masked; None where that is no more than text."""
+        start = -1
+        for _ in range(_FRAMES):
+            start = value.find('{"', start + 1)
+            if start < 0:
+                return None
+            try:
+                parsed, length = jsontext.loads_prefix(value[start:])
+            except ValueError:
+                continue
+            inner = value[start : start + length].rstrip()
+            masked = self._json(inner, key) if isinstance(parsed, dict) else None
+            if masked is None or masked == inner:
+                return None  # its names say no more than its text does
+            before, behind = value[:start], value[start + len(inner) :]
+            return self.text(before, key) + masked + (self.text(behind, key) if behind else "")
+        return None
 
     def _base64(self, value: str, encoded: str, key: str) -> str:
         try:
