@@ -47,8 +47,9 @@ for a string not seen lately and 1 to 3 ms for prose.
 Limits: patterns (e-mail, phone, card, …) are found in any script. Names of people and places in
 Latin letters are the English model's; names in Thai, Japanese and Lao are found by title, label,
 list or dictionary (`agenttrail.recognizers`), and in other scripts not at all. A single
-word that is not capitalised is not read as a name. Compressed data and pictures are not read (in base64
-they are replaced by size and hash), nor is a number spelt in words. One number in eleven has a valid check digit by
+word that is not capitalised is not read as a name. Pictures, compressed data and
+other content that is no text leave as hash, type and size; hexadecimal, ciphers and numbers spelt in
+words are not read (docs/masking.md lists every encoding). One number in eleven has a valid check digit by
 chance: of 12 and 13 digits it is then masked as a My Number or a Thai id. What no recogniser knows
 is not found: names are found by a model, which misses some, and in source code sees some that are
 none.
