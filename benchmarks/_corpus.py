@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 _FIRST = [
@@ -88,6 +90,41 @@ def lines(size: int, seed: int = 1) -> Iterator[bytes]:
         for line in made.call():
             size -= len(line) + 1
             yield line
+
+
+def recorded(folder: Path, size: int, seed: int = 1) -> Iterator[bytes]:
+    """Recorded traffic again and again until it holds `size` bytes, every time with other numbers.
+
+    Numbers of three digits and more (ids, times, sizes, hexadecimal too) are new in each round, the
+    same within it, so that responses find their requests; words stay.
+    """
+    rng = random.Random(seed)
+    files = [file.read_bytes().splitlines() for file in sorted(folder.glob("*.wire.jsonl"))]
+    while size > 0:
+        for number, lines_of in enumerate(files):
+            fresh: dict[str, str] = {}
+
+            def other(match: re.Match[str], fresh: dict[str, str] = fresh) -> str:
+                text = match.group()
+                if text not in fresh:
+                    signs = "123456789" if text.isdecimal() else "abcdef123456789"
+                    fresh[text] = "".join(rng.choices(signs, k=len(text)))
+                return fresh[text]
+
+            for line in lines_of:
+                row = json.loads(line)
+                row["conn"] = f"{seed}-{number}-{size}"
+                if isinstance(row.get("raw"), str):
+                    row["raw"] = _NUMBER.sub(other, row["raw"])
+                made = json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode()
+                size -= len(made) + 1
+                yield made
+            if size <= 0:
+                return
+
+
+# Not within a word: neither a hash's name (sha256) nor an escape (\u00e9, %20) is one.
+_NUMBER = re.compile(r"(?<![\w\\%.-])(?:(?=[0-9a-f]*[0-9])[0-9a-f]{8,}|\d{3,19})(?![\w.-])")
 
 
 class _Maker:

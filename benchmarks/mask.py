@@ -4,7 +4,11 @@
 
 CPU seconds (user and system) of the process that works, ours and theirs in turns, the least of
 several: read the ratios, seconds are this machine's. MB are millions of bytes of input. How right
-the findings are is another table: `python benchmarks/accuracy.py`.
+the findings are is another table: `python benchmarks/accuracy.py`. Needs Linux (/proc) and, for the
+rows with the Collector, Go; less than ten minutes on two idle cores.
+
+Two captures: "dense", made up, a quarter of whose strings hold personal data; "recorded", the traffic
+of `collectors/mcp_stdio/demo` again and again with other numbers, of which few do.
 """
 
 from __future__ import annotations
@@ -31,11 +35,12 @@ from agenttrail.masks._analyse import Analyzer
 from agenttrail.masks._fast import FastRecognisers
 from agenttrail.masks._markers import Markers
 from agenttrail.masks._reader import Reader
-from agenttrail.masks.presidio import PresidioOptions
+from agenttrail.masks.presidio import PresidioMask, PresidioOptions
 from agenttrail.seams import Event, Record
 from benchmarks import _corpus
 from tests.masks._differential import stock_answer, stock_engine
 
+DEMO = Path(__file__).parents[1] / "collectors/mcp_stdio/demo"
 AGENTS = Path(__file__).parents[2] / "shared/data/agents"
 # What a careful user of the `redaction` processor writes down; none of them knows a check digit.
 TEN = [
@@ -166,23 +171,53 @@ def masks(capture: Path, arguments: argparse.Namespace) -> Iterator[Row]:
                 for at in range(0, len(some), 100):
                     mask(some[at : at + 100])
                 best[how] = min(best[how], cpu() - started)
-        yield row(f"{profile}: mask alone, cold", size * share / best["cold"], "MB/s")
-        yield row(f"{profile}: mask alone, every string seen", size * share / best["warm"], "MB/s")
+        yield row(f"dense: {profile}, mask alone, cold", size * share / best["cold"], "MB/s")
+        yield row(f"dense: {profile}, mask alone, every string seen", size * share / best["warm"], "MB/s")  # fmt: skip
 
 
 def files(capture: Path, arguments: argparse.Namespace) -> Iterator[Row]:
     """File to masked JSON Lines in `fast`, start-up apart, and the Collector on the same file."""
+    one = capture.with_name("one.jsonl")
+    one.write_bytes(capture.read_bytes().split(b"\n", 1)[0] + b"\n")
+    start = {p: min(run_seconds(one, p) for _ in range(arguments.repeat)) for p in ("fast", "balanced")}  # fmt: skip
+    yield row("start of `agenttrail run --profile fast`, one line", start["fast"], "s", 1)
+    yield row("start of `agenttrail run --profile balanced`, one line", start["balanced"], "s")
+    recorded = capture.with_name("recorded.jsonl")
+    with recorded.open("wb") as file:
+        file.writelines(line + b"\n" for line in _corpus.recorded(DEMO, capture.stat().st_size))
+    for name, path in (("dense", capture), ("recorded", recorded)):
+        yield from _beside_the_collector(name, path, start["fast"], arguments)
+
+
+def _beside_the_collector(
+    name: str, capture: Path, start: float, arguments: argparse.Namespace
+) -> Iterator[Row]:
     size = capture.stat().st_size / 1e6
-    ours = min(run_seconds(capture, "fast") for _ in range(arguments.repeat))
-    empty = capture.with_name("empty.jsonl")
-    empty.write_bytes(capture.read_bytes().split(b"\n", 1)[0] + b"\n")
-    start = min(run_seconds(empty, "fast") for _ in range(arguments.repeat))
-    yield row("start of `agenttrail run --profile fast`, one line", start, "s", 1)
-    yield row("fast: file to file", size / (ours - start), "MB/s")
-    for name, regexes in (("parse only", []), ("ten regexes", TEN)):
-        theirs = min(collector_seconds(capture, regexes) for _ in range(arguments.repeat))
-        yield row(f"Collector, {name}: file to file", size / theirs, "MB/s")
-    yield row("fast against the Collector with ten regexes", theirs / (ours - start), "x", 1)
+    made = list(events(capture, None))
+    best: dict[str, float] = {}
+
+    def note(what: str, seconds: float) -> None:
+        best[what] = min(best.get(what, 1e9), seconds)
+
+    for _ in range(arguments.repeat):
+        mask = PresidioOptions(profile="fast").build()
+        mask(made[:1])
+        started = cpu()
+        for at in range(0, len(made), 100):
+            mask(made[at : at + 100])
+        note("mask", cpu() - started)
+        note("ours", run_seconds(capture, "fast") - start)
+        note("parse", collector_seconds(capture, []))
+        note("ten", collector_seconds(capture, TEN))
+    texts = [text for event in made for text in strings(event)]
+    yield row(f"{name}: fast, file to file", size / best["ours"], "MB/s", repeated_strings=round(1 - len(set(texts)) / len(texts), 2))  # fmt: skip
+    yield row(f"{name}: Collector, parse only, file to file", size / best["parse"], "MB/s")
+    yield row(f"{name}: Collector, ten regexes, file to file", size / best["ten"], "MB/s")
+    yield row(f"{name}: fast against the Collector, file to file", best["ten"] / best["ours"], "x", 1)  # fmt: skip
+    redaction = best["ten"] - best["parse"]
+    yield row(f"{name}: fast, mask alone, cold", size / best["mask"], "MB/s")
+    yield row(f"{name}: Collector, redaction alone", size / redaction, "MB/s")
+    yield row(f"{name}: fast against redaction, mask alone, cold", redaction / best["mask"], "x", 1.5)  # fmt: skip
 
 
 def sessions(_: Path, arguments: argparse.Namespace) -> Iterator[Row]:
@@ -199,9 +234,10 @@ def sessions(_: Path, arguments: argparse.Namespace) -> Iterator[Row]:
 
 
 def workers(capture: Path, arguments: argparse.Namespace) -> Iterator[Row]:
-    """Two processes against one, by the clock, in the profile balanced."""
+    """Two processes against one, by the clock, in the profile balanced; what the second one costs."""
     some = list(events(capture, 10 * arguments.records))
     best: dict[int, float] = {}
+    private: list[float] = []
     for count in (1, 2):
         mask = PresidioOptions(workers=count, cache_chars=0).build()
         mask(some[:8])
@@ -209,9 +245,42 @@ def workers(capture: Path, arguments: argparse.Namespace) -> Iterator[Row]:
         for at in range(0, len(some), 200):
             mask(some[at : at + 200])
         best[count] = time.perf_counter() - started
-        if hasattr(mask, "close"):
+        if not isinstance(mask, PresidioMask):
+            private = [private_mb(pid) for pid in mask.pids()]
             mask.close()
-    yield row("2 workers against 1", best[1] / best[2], "x", 1.8)
+    yield row("2 workers against 1", best[1] / best[2], "x", 1.8, clock_s=round(best[1], 1))
+    yield row("private memory of a worker", max(private), "MB", 60, workers=len(private))
+
+
+def memory(capture: Path, arguments: argparse.Namespace) -> Iterator[Row]:
+    """The most memory that a run over one line of 50 MB takes, as it is and with it read whole."""
+    del arguments
+    line = capture.with_name("line.jsonl")
+    rows = [json.loads(json.loads(data)["raw"]) for data in _corpus.lines(50_000_000)]
+    request = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "db.query"}}
+    response = {"jsonrpc": "2.0", "id": 1, "result": {"structuredContent": {"items": rows}}}
+    with line.open("wb") as file:
+        for way, message in (("c2s", request), ("s2c", response)):
+            raw = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+            file.write(json.dumps({"server": "db", "dir": way, "raw": raw}, ensure_ascii=False).encode() + b"\n")  # fmt: skip
+    del rows, response, raw
+    size = line.stat().st_size / 1e6
+    assert size >= 50
+    usage = run_usage("-i", str(line), "--profile", "fast")
+    yield row("peak memory, a line of 50 MB of which the head is read", usage.ru_maxrss / 1024, "MB", 600, line_mb=round(size))  # fmt: skip
+    pipeline = capture.with_name("pipeline.yaml")
+    pipeline.write_text(
+        json.dumps(
+            {
+                "sources": [{"type": "file", "paths": [str(line)], "max_line_bytes": 100_000_000}],
+                "format": {"type": "mcp_wire"},
+                "mask": {"type": "presidio", "profile": "fast"},
+                "sinks": [{"type": "jsonl", "path": str(capture.with_name("out.jsonl"))}],
+            }
+        )
+    )
+    usage = run_usage("-c", str(pipeline))
+    yield row("peak memory, a line of 50 MB read whole", usage.ru_maxrss / 1024, "MB", 600, line_mb=round(size))  # fmt: skip
 
 
 PARTS: Mapping[str, Callable[[Path, argparse.Namespace], Iterator[Row]]] = {
@@ -221,6 +290,7 @@ PARTS: Mapping[str, Callable[[Path, argparse.Namespace], Iterator[Row]]] = {
     "files": files,
     "sessions": sessions,
     "workers": workers,
+    "memory": memory,
 }
 
 
@@ -270,12 +340,27 @@ def strings(value: Any) -> Iterator[str]:
 def run_seconds(source: Path, profile: str) -> float:
     """CPU seconds of a whole `agenttrail run` into a file."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "agenttrail", "run", "-q", "--profile", profile, "-i", str(source), "-o", f"{folder}/out.jsonl"]  # fmt: skip
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert Path(f"{folder}/out.jsonl").stat().st_size > 0
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        out = Path(folder) / "out.jsonl"
+        usage = run_usage("--profile", profile, "-i", str(source), "-o", str(out))
+        assert out.stat().st_size > 0
+    return usage.ru_utime + usage.ru_stime
+
+
+def run_usage(*arguments: str) -> resource.struct_rusage:
+    """What a whole `agenttrail run` used, by the system's account."""
+    command = [sys.executable, "-m", "agenttrail", "run", "-q", *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    # Sessions have lines that no format reads: 1 is told of them. Anything else is no run.
+    assert process.returncode in (0, 1), command
+    return usage
+
+
+def private_mb(pid: int) -> float:
+    """Memory that a process shares with no other (Linux)."""
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Private_")) / 1024  # fmt: skip
 
 
 def collector_seconds(capture: Path, regexes: Sequence[str]) -> float:

@@ -126,7 +126,8 @@ class Walk:
         self.counts: Counter[str] = Counter()
         self.kept: Counter[str] = Counter()
         self.by_operator: Counter[str] = Counter()
-        self.found: list[Found] = []
+        # What was masked and where, for who sets a list here: of many findings it is long.
+        self.found: list[Found] | None = None
         self.path: list[str] = []
         self._layers = 0
         # Values that were written anew though nothing was found in them.
@@ -264,17 +265,18 @@ class Walk:
     def _count(self, finding: Finding, operator: str) -> None:
         (self.kept if operator == Keep.type else self.counts)[finding.entity] += 1
         self.by_operator[operator] += 1
-        self.found.append(
-            Found(
-                ".".join(self.path),
-                finding.entity,
-                finding.start,
-                finding.end,
-                finding.score,
-                finding.recogniser,
-                operator,
+        if self.found is not None:
+            self.found.append(
+                Found(
+                    ".".join(self.path),
+                    finding.entity,
+                    finding.start,
+                    finding.end,
+                    finding.score,
+                    finding.recogniser,
+                    operator,
+                )
             )
-        )
 
     def _keyed(self, value: str, key: str) -> str:
         kind = kind_of(key) or ("SECRET" if self._in_secret else None)

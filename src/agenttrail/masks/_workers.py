@@ -93,6 +93,10 @@ class WorkerMask:
         """As `PresidioMask.findings`."""
         return self._pool.submit(_find, event.fields).result()
 
+    def pids(self) -> list[int]:
+        """The workers' process ids."""
+        return list(self._pool._processes)
+
     def close(self) -> None:
         """Ends the workers."""
         self._pool.shutdown()

@@ -41,8 +41,7 @@ digits. `stock` finds in each text what Presidio as it comes finds, type, span a
 readings, no rules of ours, every kind and score, its own phone regions unless other ones are chosen;
 keys, ids and fields are treated as in the others.
 
-Versions: presidio-analyzer 2.2.366, spaCy 3.8. Cost: about 1.5 s to build (`fast`: 0.7 s), then 60 us
-for a string not seen lately and 1 to 3 ms for prose.
+Versions: presidio-analyzer 2.2.366, spaCy 3.8. Cost: docs/performance.md; 1 to 3 ms for prose.
 
 Limits: patterns (e-mail, phone, card, …) are found in any script. Names of people and places in
 Latin letters are the English model's; names in Thai, Japanese and Lao are found by title, label,
@@ -62,6 +61,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
 from agenttrail import fields as f
@@ -91,22 +91,14 @@ from agenttrail.seams import Event, MaskedEvent
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 _Walk = TypeVar("_Walk", bound=Walk)
+_Walked = tuple[dict[str, Any], Walk]
 _NAME = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 # Kinds that are noise in logs, measured on agent traffic: what they find is mostly no personal data
 # (ids, host names, timestamps, versions such as v2; a corporate number is public).
 if TYPE_CHECKING:
     from agenttrail.masks._workers import WorkerMask
 
-_NOISE = (
-    "UUID",
-    "URL",
-    "DATE_TIME",
-    "MEDICAL_LICENSE",
-    "UK_NHS",
-    "US_DRIVER_LICENSE",
-    "ORGANIZATION",
-    "JP_CORPORATE_NUMBER",
-)
+_NOISE = ("UUID", "URL", "DATE_TIME", "MEDICAL_LICENSE", "UK_NHS", "US_DRIVER_LICENSE", "ORGANIZATION", "JP_CORPORATE_NUMBER")  # fmt: skip
 _SCORE = 0.4
 _REGIONS = ("US", "GB", "DE", "FR", "IL", "IN", "CA", "BR", "TH", "JP", "LA")
 
@@ -343,7 +335,7 @@ class PresidioMask:
             MaskError: masking the event fails.
         """
         try:
-            return self._settled([event.fields], self._walk)[0][1].found
+            return self._settled([event.fields], partial(self._walk, found=True))[0][1].found or []
         except Exception as error:  # noqa: BLE001 - its message may quote the event
             self._reader.forget_asked()
             name = type(error).__name__
@@ -445,8 +437,9 @@ class PresidioMask:
             unsettled = [place for place in unsettled if self._reader.finds(missed[place])]
         return [walked[place] for place in range(len(items))]
 
-    def _walk(self, fields: Mapping[str, Any]) -> tuple[dict[str, Any], Walk]:
+    def _walk(self, fields: Mapping[str, Any], *, found: bool = False) -> _Walked:
         walk = self._new_walk(Walk, fields.get(f.DATA_CATEGORIES))
+        walk.found = [] if found else None
         masked: dict[str, Any] = {}
         removed = 0
         for name, value in fields.items():
