@@ -7,6 +7,7 @@ that every worker forked afterwards shares their memory.
 from __future__ import annotations
 
 import functools
+import gc
 import importlib.util
 import os
 import sys
@@ -103,5 +104,23 @@ def _outlive_exit() -> None:
     atexit.unregister(finalize)
 
 
+def _preload(name: str) -> None:
+    """Loads what every worker needs, to be shared by them; the collector then leaves it alone."""
+    gc.disable()
+    load(name)
+    for module in (
+        "agenttrail.masks.presidio", "agenttrail.masks._detect", "agenttrail.masks._analyse",
+        "agenttrail.masks._fast", "agenttrail.masks._workers", "agenttrail.recognizers.thai",
+        "agenttrail.recognizers.japanese", "agenttrail.recognizers.secrets", "phonenumbers",
+        "presidio_analyzer.predefined_recognizers", "tldextract", "regex",
+    ):  # fmt: skip
+        importlib.import_module(module)
+    from agenttrail.recognizers.thai_names import read_lists
+
+    read_lists()
+    gc.freeze()
+    gc.enable()
+
+
 if _name := os.environ.get(PRELOAD):
-    load(_name)  # and Presidio: shared by the workers, like the model
+    _preload(_name)

@@ -14,7 +14,7 @@ import re._constants as c  # type: ignore[import-not-found]
 import re._parser as parser  # type: ignore[import-not-found]
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 _LONGEST = 400
@@ -110,6 +110,7 @@ def _unlike(
     return kept
 
 
+@lru_cache(2_000)
 def reach(source: str, flags: int) -> tuple[int, int, int] | None:
     """How far from a hit a match can begin, before and behind it, and what it then can depend on.
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from agenttrail.masks._plans import Plan, Plans, UnknownSyntaxError
@@ -429,16 +429,23 @@ def _least(phonenumbers: Any, region: str) -> int:
 
 def _knowing(plans: dict[str, Plan]) -> Callable[[str], frozenset[str]]:
     """What says which plans know some digits; made when it is first asked, in 0.1 s."""
+    made: list[Callable[[str], frozenset[str]]] = []
 
-    @cache
-    def made() -> Callable[[str], frozenset[str]]:
-        try:
-            return Plans(plans).knowing
-        except UnknownSyntaxError:
-            fits = {region: re.compile(plan.pattern()).fullmatch for region, plan in plans.items()}
-            return lambda digits: frozenset(region for region in fits if fits[region](digits))
+    def knowing(digits: str) -> frozenset[str]:
+        if not made:
+            made.append(_made(tuple(plans.items())))
+        return made[0](digits)
 
-    return lambda digits: made()(digits)
+    return knowing
+
+
+@lru_cache(8)
+def _made(plans: tuple[tuple[str, Plan], ...]) -> Callable[[str], frozenset[str]]:
+    try:
+        return Plans(dict(plans)).knowing
+    except UnknownSyntaxError:
+        fits = {region: re.compile(plan.pattern()).fullmatch for region, plan in plans}
+        return lambda digits: frozenset(region for region in fits if fits[region](digits))
 
 
 def _plan(phonenumbers: Any, region: str) -> Plan | None:

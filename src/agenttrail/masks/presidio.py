@@ -431,6 +431,8 @@ class PresidioMask:
             missed: dict[int, list[tuple[str, Mode]]] = {}
             for place in unsettled:
                 self._reader.missed = []
+                # Two copies of a large event are enough.
+                walked.pop(place, None)
                 walked[place] = walk(items[place])
                 missed[place] = self._reader.missed
             self._reader.learn()

@@ -341,5 +341,14 @@ def _names(file: str) -> frozenset[str]:
     return frozenset(path.read_text(encoding="utf-8-sig").split()) if path.exists() else frozenset()
 
 
+def read_lists() -> None:
+    """Reads the lists now, for processes that will share them."""
+    for file in _FILES:
+        _names(file)
+
+
+_FILES = ("person_names_female_th.txt", "person_names_male_th.txt", "family_names_th.txt", "words_th.txt")  # fmt: skip
+
+
 def _longest(names: frozenset[str]) -> int:
     return max(map(len, names), default=0)
