@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 from agenttrail.shapes import (
@@ -361,14 +362,35 @@ def to_document(fields: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         KeyError: a name that is not in the registry.
     """
-    document: dict[str, Any] = {}
-    for name in sorted(fields, key=_ORDER.__getitem__):
+    places: list[dict[str, Any]] = [{}]
+    for place, key, name in _layout(tuple(fields)):
+        if name is None:
+            below: dict[str, Any] = {}
+            places[place][key] = below
+            places.append(below)
+        else:
+            places[place][key] = fields[name]
+    return places[0]
+
+
+@lru_cache(4096)
+def _layout(names: tuple[str, ...]) -> tuple[tuple[int, str, str | None], ...]:
+    """How a document of these names is built: each step opens a place in another, or sets a field.
+
+    Events of one kind have the same names, so that a layout serves many.
+    """
+    steps: list[tuple[int, str, str | None]] = []
+    opened = {"": 0}
+    for name in sorted(names, key=_ORDER.__getitem__):
         *parents, leaf = name.split(".")
-        place = document
+        path = ""
         for parent in parents:
-            place = place.setdefault(parent, {})
-        place[leaf] = fields[name]
-    return document
+            above, path = opened[path], f"{path}.{parent}"
+            if path not in opened:
+                opened[path] = len(opened)
+                steps.append((above, parent, None))
+        steps.append((opened[path], leaf, name))
+    return tuple(steps)
 
 
 def from_document(document: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -7,6 +7,7 @@ anything that may.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, Final
 
 from agenttrail import fields as f
@@ -22,6 +23,8 @@ REMOVED: Final = _Removed()
 # Chained lines bring counts with them: a name of ours or of a recogniser, never one of a person.
 _KIND = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
 _OPERATORS = frozenset({"replace", "pseudonym", "partial", "encrypt", "drop", "keep"})
+# Longer values are seldom met again.
+_REMEMBERED_CHARS = 80
 
 
 def mask_field(field: f.Field, value: Any, walk: Walk) -> Any:
@@ -73,12 +76,23 @@ def fits_type(field: f.Field, value: Any) -> bool:
             return isinstance(value, list) and all(isinstance(item, dict) for item in value)
 
 
+@lru_cache(65_536)
+def _is_left_alone(name: str, text: str) -> bool:
+    """Whether a structural value stays whatever else is known: it has its shape, and that is not searched."""
+    field = f.FIELDS[name]
+    if field.privacy != "structural" or field.shape is None or not field.shape.fits(text):
+        return False
+    return not field.shape.scan or is_settled(text) or f.CONSTANTS.get(name) == text
+
+
 def _string(field: f.Field, value: Any, walk: Walk) -> str:
     text = value if isinstance(value, str) else jsontext.dumps(value).decode()
+    if len(text) <= _REMEMBERED_CHARS and _is_left_alone(field.name, text):
+        return text
     if field.privacy == "personal":
         return text if not text or walk.is_marker(text) else walk.whole(field.kind, text)
     if field.privacy == "structural" and field.shape is not None and field.shape.fits(text):
-        if not field.shape.scan or is_settled(text) or f.CONSTANTS.get(field.name) == text:
+        if not field.shape.scan or is_settled(text):  # longer than what is remembered
             return text
         return walk.words(text, "token")
     if field.shape is not None and field.shape.words:
