@@ -25,6 +25,8 @@ from tests.engines._debian import daemons_path, libraries, unpacked
 from tests.engines._process import Process, free_ports, work_folder
 
 _PACKAGES = ("prometheus", "prometheus-alertmanager")
+# Debian's Alertmanager reads its templates from here, wherever it lies itself.
+_TEMPLATES = "usr/share/prometheus/alertmanager/default.tmpl"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,7 @@ class Programs:
     alertmanager: Path
     amtool: Path
     env: Mapping[str, str]
+    templates: Path | None = None  # of an unpacked Alertmanager, which looks for them in its folder
 
     def promtool_says(self, *arguments: str, cwd: Path) -> tuple[int, str]:
         """Exit code and output of promtool."""
@@ -63,9 +66,22 @@ def prepare() -> Programs:
     if all(found.values()):
         return Programs(**{r: Path(p) for r, p in found.items() if p}, env=dict(os.environ))
     home = unpacked("prometheus", _PACKAGES)
-    return Programs(
-        **{role: home / "usr/bin" / name for role, name in names.items()}, env=libraries(home)
-    )
+    made = {role: home / "usr/bin" / name for role, name in names.items()}
+    made["alertmanager"] = _relocated(made["alertmanager"])
+    return Programs(**made, env=libraries(home), templates=home / _TEMPLATES)
+
+
+def _relocated(program: Path) -> Path:
+    """A copy that looks for its templates in the folder it is started in: a path of the same length."""
+    copy = program.with_name(f"{program.name}-relocated")
+    if not copy.exists():
+        absolute = f"/{_TEMPLATES}".encode()
+        relative = b"." + b"/" * (len(absolute) - 13) + b"default.tmpl"
+        fresh = program.with_name(f"{copy.name}-{os.getpid()}")
+        fresh.write_bytes(program.read_bytes().replace(absolute, relative))
+        fresh.chmod(0o755)
+        fresh.rename(copy)
+    return copy
 
 
 @dataclass(kw_only=True)
@@ -147,6 +163,8 @@ def start_alertmanager(settings: Mapping[str, Any]) -> Iterator[Server]:
     (port,) = free_ports(1)
     with work_folder("alertmanager-") as folder:
         (folder / "alertmanager.yaml").write_text(yaml.safe_dump(dict(settings)))
+        if programs.templates is not None:
+            shutil.copy(programs.templates, folder / "default.tmpl")
         arguments = [
             str(programs.alertmanager), f"--config.file={folder / 'alertmanager.yaml'}",
             f"--storage.path={folder / 'data'}", f"--web.listen-address=127.0.0.1:{port}",

@@ -37,6 +37,8 @@ VERBS = (
     "canary",
     "registry",
     "policy",
+    "pack",
+    "scan",
     "list",
     "explain",
     "schema",

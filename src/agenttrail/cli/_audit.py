@@ -11,7 +11,7 @@ import hashlib
 import os
 import pwd
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from agenttrail.errors import AgenttrailError, Rejected, RetryLater, UsageError
 
 if TYPE_CHECKING:
     from agenttrail.masks import MaskOptions
-    from agenttrail.seams import Mask, Sink
+    from agenttrail.seams import Event, Mask, Sink
     from agenttrail.sinks import SinkOptions
 
 _TRY_FOR_S = 15.0
@@ -87,9 +87,17 @@ class AuditLog:
         Raises:
             AgenttrailError: a sink would not take it.
         """
+        self.deliver([made(verb, fields, datetime.now(UTC))])
+
+    def deliver(self, events: Sequence[Event]) -> None:
+        """Masks events and returns when every sink has them.
+
+        Raises:
+            AgenttrailError: a sink would not take them.
+        """
         self.open()
         assert self._mask is not None
-        masked = self._mask([made(verb, fields, datetime.now(UTC))])
+        masked = self._mask(events)
         for sink in self._sinks:
             deadline = time.monotonic() + _TRY_FOR_S
             while True:

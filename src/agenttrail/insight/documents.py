@@ -8,7 +8,7 @@ An id is that of a task, else of a conversation; a beginning of either is enough
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,11 +40,7 @@ def find(paths: Sequence[str], wanted: str) -> Found:
     import duckdb
 
     with contextlib.ExitStack() as stack:
-        files = [
-            str(path)
-            for name in paths
-            for path in (stack.enter_context(fetched(name)) if is_address(name) else files_of(name))
-        ]
+        files = _files(paths, stack)
         if not files:
             raise UsageError(
                 "no files to read", hint="name files that agenttrail wrote, or a folder"
@@ -75,6 +71,42 @@ def find(paths: Sequence[str], wanted: str) -> Found:
         f"no task and no conversation has the id {wanted}",
         hint="ids stand under agenttrail.task.id and gen_ai.conversation.id",
     )
+
+
+def told(paths: Sequence[str], tasks: Sequence[str]) -> Iterator[Found]:
+    """The events of many tasks, read once; tasks that are not there are left out.
+
+    Raises:
+        UsageError: the files cannot be read.
+    """
+    import duckdb
+
+    path = "$." + ".".join(f'"{part}"' for part in f.TASK_ID.split("."))
+    with contextlib.ExitStack() as stack:
+        files = _files(paths, stack)
+        if not files or not tasks:
+            return
+        db = stack.enter_context(duckdb.connect())
+        try:
+            rows = db.execute(
+                "SELECT json_extract_string(json, ?) AS id, list(json::VARCHAR) FROM "
+                "read_ndjson_objects(?, ignore_errors=true, maximum_object_size=67108864) "
+                "WHERE list_contains(?, json_extract_string(json, ?)) GROUP BY 1 ORDER BY 1",
+                [path, files, list(tasks), path],
+            ).fetchall()
+        except duckdb.Error as error:
+            raise UsageError(f"the files cannot be read ({type(error).__name__})") from None
+    for task, lines in rows:
+        yield Found("task", task, _events(lines))
+
+
+def _files(paths: Sequence[str], stack: contextlib.ExitStack) -> list[str]:
+    """Files and those of folders; what an address holds is fetched for as long as the stack lives."""
+    return [
+        str(path)
+        for name in paths
+        for path in (stack.enter_context(fetched(name)) if is_address(name) else files_of(name))
+    ]
 
 
 def _events(lines: Sequence[str]) -> tuple[Mapping[str, Any], ...]:

@@ -1,0 +1,150 @@
+"""Prometheus alert rules, promtool tests out of the samples, and Alertmanager's routes.
+
+Every alert carries severity, channel and its runbook. A counter that must not move is asked for twice:
+for its increase, and whether it came into being lately, because a counter that begins at one has no
+increase that Prometheus could see.
+
+Versions: Prometheus 2.42 and later; Alertmanager 0.25 and later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from agenttrail.packs.anomalies import Anomaly, Pack, PrometheusRule, written
+from agenttrail.packs.series import Kind, Measure, notation, selector, series
+
+AGENT = "gen_ai_agent_name"
+STAGES = ("owner-first", "shared", "whole-rota")
+# Channel to receiver, by stage: first the owner of the workload alone, then shared, then the whole rota.
+_RECEIVERS: dict[str, dict[str, str]] = {
+    "owner-first": {"owner": "agent-owner", "operations": "agent-owner", "security": "security"},
+    "shared": {"owner": "agent-owner", "operations": "on-call", "security": "security"},
+    "whole-rota": {"owner": "on-call", "operations": "on-call", "security": "security"},
+}
+_AGAIN = {"critical": "1h", "high": "4h", "medium": "12h", "low": "24h"}
+
+
+def rules(pack: Pack, runbooks: str) -> dict[str, Any]:
+    """The rules file; `runbooks` is the address of the folder `anomalies`."""
+    window = written(pack.thresholds["alert_window"].value)
+    made = [_alert(a, rule, window, runbooks) for a in pack.anomalies if (rule := _of(a))]
+    return {"groups": [{"name": "agenttrail-anomalies", "rules": made}]}
+
+
+def _of(anomaly: Anomaly) -> PrometheusRule | None:
+    """The rule's own, or for what `agenttrail scan` finds the counter of anomalies."""
+    if anomaly.rule.prometheus is None and anomaly.rule.scan:
+        name = f'agenttrail_anomalies_total{{agenttrail_anomaly_name="{anomaly.rule.slug}"}}'
+        return PrometheusRule(counted=name)
+    return anomaly.rule.prometheus
+
+
+def _alert(anomaly: Anomaly, rule: PrometheusRule, window: str, runbooks: str) -> dict[str, Any]:
+    labels = {"severity": anomaly.rule.severity, "channel": anomaly.rule.channel, "anomaly": anomaly.rule.slug}  # fmt: skip
+    about = f"{{{{ $labels.{AGENT} }}}}: " if AGENT in (*rule.by, rule.expr) or AGENT in rule.expr else ""  # fmt: skip
+    return {
+        "alert": anomaly.alert,
+        "expr": " ".join(rule.expr.split()) or _counted(rule, window),
+        **({} if rule.wait == "0s" else {"for": rule.wait}),
+        "labels": labels,
+        "annotations": {
+            "summary": about + anomaly.rule.title,
+            "description": anomaly.rule.summary,
+            "runbook_url": f"{runbooks}/{anomaly.rule.slug}/README.md",
+        },
+    }
+
+
+def _counted(rule: PrometheusRule, window: str) -> str:
+    by, counter = ", ".join(rule.by), rule.counted
+    return (
+        f"sum by ({by}) (increase({counter}[{window}])) > 0 "
+        f"or sum by ({by}) ({counter} unless {counter} offset {window}) > 0"
+    )
+
+
+def promtool_tests(
+    pack: Pack, rules_file: str, measure: Measure, kinds: Mapping[str, Kind]
+) -> dict[int, dict[str, Any]]:
+    """Each alert fires on its hit, for the agents that the rule names, and not on its miss.
+
+    A file for each step between scrapes, in seconds: promtool has one for all tests of a file.
+    """
+    tests: dict[int, list[dict[str, Any]]] = {}
+    for anomaly in pack.anomalies:
+        # What scan finds is no metric yet in its samples: scan writes the event, its own test runs it.
+        if anomaly.rule.prometheus is None:
+            continue
+        for case, events in (("hit", anomaly.hit), ("miss", anomaly.miss)):
+            seen = series(
+                events, measure, kinds, delivered_after_s=anomaly.rule.delivered_after_s * (case == "hit")
+            )  # fmt: skip
+            fired = anomaly.rule.fires_for if case == "hit" else ()
+            tests.setdefault(seen.step_s, []).append(
+                {
+                    "name": f"{anomaly.rule.slug} {case}",
+                    "interval": f"{seen.step_s}s",
+                    "input_series": [
+                        {"series": selector(*key), "values": notation(values)}
+                        for key, values in seen.values.items()
+                    ],
+                    "promql_expr_test": [
+                        {
+                            "expr": f'group by ({AGENT}) (last_over_time(ALERTS{{alertname="{anomaly.alert}", alertstate="firing"}}[60d]))',
+                            "eval_time": f"{seen.steps * seen.step_s}s",
+                            "exp_samples": [
+                                {"labels": f'{{{AGENT}="{name}"}}' if name else "{}", "value": 1}
+                                for name in fired
+                            ],
+                        }
+                    ],
+                }
+            )
+    return {
+        step: {"rule_files": [rules_file], "evaluation_interval": f"{step}s", "tests": each}
+        for step, each in tests.items()
+    }
+
+
+def alertmanager(stage: str) -> dict[str, Any]:
+    """Routes of one stage of on-call; the receivers' addresses are the operator's to fill in."""
+    receivers = _RECEIVERS[stage]
+    routes = [
+        {
+            "receiver": receiver,
+            "matchers": [f'channel="{channel}"'],
+            "routes": [
+                {"receiver": receiver, "matchers": [f'severity="{severity}"'], "repeat_interval": again}
+                for severity, again in _AGAIN.items()
+            ],
+        }
+        for channel, receiver in receivers.items()
+    ]  # fmt: skip
+    names = sorted({*receivers.values()})
+    return {
+        "route": {
+            "receiver": receivers["operations"],
+            "group_by": ["alertname", AGENT],
+            "group_wait": "30s",
+            "group_interval": "5m",
+            "repeat_interval": "12h",
+            "routes": routes,
+        },
+        # One agent that is in trouble pages once: what is less severe waits.
+        "inhibit_rules": [
+            {
+                "source_matchers": ['severity="critical"'],
+                "target_matchers": ['severity=~"medium|low"'],
+                "equal": [AGENT, "channel"],
+            }
+        ],
+        "receivers": [
+            {
+                "name": name,
+                "webhook_configs": [{"url": f"http://alerts.example.com/{name}"}],
+            }
+            for name in names
+        ],
+    }

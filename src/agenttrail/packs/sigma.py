@@ -1,0 +1,212 @@
+"""Sigma rules, and what pySigma makes of them for each SIEM.
+
+Field names are those of the record everywhere but where a target cannot have dots: Microsoft Sentinel's
+columns and Loki's labels have underscores.
+
+Versions: Sigma 2.1; pySigma 1.5 and its backends, pinned, because generated rules are compared.
+
+Limits: ES|QL compares a field that holds several values with none of them (it gives null and a warning),
+so a detection on `agenttrail.*.findings` finds events with exactly one finding there; Lucene finds all.
+Sentinel is asked in the table AgentTrail_CL, Loki in the stream {job="agenttrail"}.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from agenttrail import fields as f
+from agenttrail.packs.anomalies import Anomaly, Pack
+
+INDEX = f"logs-{f.DATASET}-*"
+# How the stream of masked lines is labelled in Loki.
+_STREAM = '{job="agenttrail"}'
+_DATE = "2026-11-25"
+_SCORES = {"critical": 99, "high": 73, "medium": 47, "low": 21}  # Elastic's own scale
+TARGETS = ("elasticsearch", "esql", "opensearch", "splunk", "sentinel", "loki")
+# The fields that an analyst looks at first.
+_SHOWN = (f.TIMESTAMP, f.REGISTRY_AGENT_ID, f.AGENT_NAME, f.TASK_ID, f.TOOL_NAME, f.EVENT_ID)
+
+
+def detects(anomaly: Anomaly) -> Mapping[str, Any] | None:
+    """The Sigma detection: the rule's own, or for what scan finds the anomaly event."""
+    if anomaly.sigma is not None:
+        return anomaly.sigma["detection"]  # type: ignore[no-any-return]
+    if anomaly.rule.scan:
+        return {"found": {f.ANOMALY_NAME: anomaly.rule.slug}, "condition": "found"}
+    return None
+
+
+def rule(anomaly: Anomaly, runbooks: str) -> dict[str, Any] | None:
+    """One Sigma rule, or None for what only metrics show."""
+    detection = detects(anomaly)
+    if detection is None:
+        return None
+    known = anomaly.rule
+    # Sigma tags are namespace.name in lower case.
+    tags = [f"owasp.{each.lower()}" for each in known.owasp_asi]
+    tags += [f"atlas.{each.removeprefix('AML.').lower()}" for each in known.mitre_atlas]
+    made: dict[str, Any] = {
+        "title": known.title,
+        "id": known.id,
+        "name": known.slug.replace("-", "_"),
+        "status": "test",
+        "description": known.summary,
+        "references": [f"{runbooks}/{known.slug}/README.md"],
+        "author": "agenttrail",
+        "date": _DATE,
+        "tags": tags,
+        "logsource": {"product": "agenttrail", "service": "audit"},
+        "detection": dict(detection),
+        "fields": list(_SHOWN),
+        "falsepositives": list(known.falsepositives) or ["Unknown"],
+        "level": known.severity,
+    }
+    if not tags:
+        del made["tags"]
+    return made
+
+
+def queries(pack: Pack, target: str, runbooks: str) -> dict[str, str]:
+    """The query of each anomaly by slug, in the language of a target out of `TARGETS`.
+
+    Cost: a second for all targets of thirty rules.
+    """
+    convert = _backend(target)
+    made = {}
+    for anomaly in pack.anomalies:
+        written = rule(anomaly, runbooks)
+        if written is not None:
+            # The columns to show are a matter of each system's own search.
+            del written["fields"]
+            made[anomaly.rule.slug] = convert(written)
+    return made
+
+
+def _with_contains(detection: Mapping[str, Any]) -> dict[str, Any]:
+    """The detection with `contains` on fields that hold lists, for targets that keep lists as text."""
+
+    def part(value: Any) -> Any:
+        if isinstance(value, list):
+            return [part(each) for each in value]
+        if not isinstance(value, dict):
+            return value
+        return {f"{k}|contains" if _is_list(k) else k: v for k, v in value.items()}
+
+    return {name: part(value) for name, value in detection.items()}
+
+
+def _is_list(name: str) -> bool:
+    return name in f.FIELDS and f.FIELDS[name].type == "keywords"
+
+
+def _backend(target: str) -> Callable[[dict[str, Any]], str]:
+    from sigma.collection import SigmaCollection
+    from sigma.processing.pipeline import ProcessingItem, ProcessingPipeline
+    from sigma.processing.transformations import (
+        SetCustomAttributeTransformation,
+        SetStateTransformation,
+    )
+
+    backend: Any
+    made: list[Callable[[], Any]] = []
+    match target:
+        case "elasticsearch":
+            from sigma.backends.elasticsearch.elasticsearch_lucene import LuceneBackend
+
+            backend = LuceneBackend
+        case "esql":
+            from sigma.backends.elasticsearch.elasticsearch_esql import ESQLBackend
+
+            backend = ESQLBackend
+            made = [lambda: SetStateTransformation("index", INDEX)]
+        case "opensearch":
+            from sigma.backends.opensearch.opensearch import OpensearchLuceneBackend
+
+            backend = OpensearchLuceneBackend
+        case "splunk":
+            from sigma.backends.splunk.splunk import SplunkBackend
+
+            backend = SplunkBackend
+        case "sentinel":
+            from sigma.backends.kusto.kusto import KustoBackend
+
+            backend = KustoBackend
+            made = [lambda: _underscored()]
+        case _:
+            from sigma.backends.loki import LogQLBackend
+
+            backend = LogQLBackend
+            # The parser `json` makes a label of each path, with underscores, and passes lists over:
+            # those that rules ask for are named.
+            lists = sorted(n for n in f.FIELDS if _is_list(n) and n.endswith(".findings"))
+            named = ", ".join(f'{name.replace(".", "_")}="{name}"' for name in lists)
+            made = [
+                lambda: SetCustomAttributeTransformation("loki_parser", f"json | json {named}"),
+                lambda: SetCustomAttributeTransformation("logsource_loki_selection", _STREAM),
+            ]
+
+    def convert(written: dict[str, Any]) -> str:
+        if target in ("sentinel", "loki"):
+            written = {**written, "detection": _with_contains(written["detection"])}
+        pipeline = ProcessingPipeline(
+            name="agenttrail", items=[ProcessingItem(each()) for each in made]
+        )
+        (query,) = backend(processing_pipeline=pipeline).convert(
+            SigmaCollection.from_dicts([written])
+        )
+        return f"AgentTrail_CL\n| where {query}" if target == "sentinel" else str(query)
+
+    return convert
+
+
+def _underscored() -> Any:
+    from sigma.processing.transformations import FieldMappingTransformation
+
+    names: dict[str | None, str | list[str]] = {
+        name: name.replace(".", "_").replace("@", "") for name in f.FIELDS
+    }
+    kinds = ("SECRET", "PERSON", "EMAIL_ADDRESS")
+    for kind in kinds:
+        name = f"{f.PII_BY_TYPE}.{kind}"
+        names[name] = name.replace(".", "_")
+    return FieldMappingTransformation(names)
+
+
+def kibana(pack: Pack, runbooks: str) -> str:
+    """Detection rules for Kibana's import, a line each: Lucene, with the page as investigation guide.
+
+    Source: Kibana Security detections API, rules of type query, 8.19.
+    """
+    lucene, lines = queries(pack, "elasticsearch", runbooks), []
+    for anomaly in pack.anomalies:
+        known = anomaly.rule
+        if known.slug not in lucene:
+            continue
+        tags = ["agenttrail", f"channel: {known.channel}"]
+        tags += [f"OWASP {each}" for each in known.owasp_asi]
+        tags += [f"MITRE ATLAS {each}" for each in known.mitre_atlas]
+        lines.append(
+            {
+                "rule_id": known.id,
+                "name": known.title,
+                "description": known.summary,
+                "type": "query",
+                "language": "lucene",
+                "query": lucene[known.slug],
+                "index": [INDEX],
+                "severity": known.severity,
+                "risk_score": _SCORES[known.severity],
+                "interval": "5m",
+                # An hour behind: a log that is read late is still seen.
+                "from": "now-65m",
+                "enabled": False,
+                "tags": tags,
+                "false_positives": list(known.falsepositives),
+                "references": [f"{runbooks}/{known.slug}/README.md"],
+                "note": anomaly.page,
+                "version": 1,
+            }
+        )
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
