@@ -36,9 +36,10 @@ def test_each_anomaly_is_written_once(tmp_path: Path) -> None:
 def test_without_a_state_the_same_ids_are_written(tmp_path: Path) -> None:
     """A store that goes by ids keeps one of them."""
     given(tmp_path)
-    for _ in range(2):
-        assert agenttrail(tmp_path, "scan", "events.jsonl", "--output", "found.jsonl").code == 0
-    ids = [json.loads(line)["event"]["id"] for line in (tmp_path / "found.jsonl").read_bytes().splitlines()]  # fmt: skip
+    ids = []
+    for name in ("one.jsonl", "two.jsonl"):
+        assert agenttrail(tmp_path, "scan", "events.jsonl", "--output", name).code == 0
+        ids += [json.loads(x)["event"]["id"] for x in (tmp_path / name).read_bytes().splitlines()]
     assert len(ids) == 2
     assert len(set(ids)) == 1
 

@@ -22,7 +22,7 @@ from typing import Any
 import yaml
 
 from tests.engines._debian import daemons_path, libraries, unpacked
-from tests.engines._process import Process, free_ports, work_folder
+from tests.engines._process import Process, free_ports, tool, work_folder
 
 _PACKAGES = ("prometheus", "prometheus-alertmanager")
 # Debian's Alertmanager reads its templates from here, wherever it lies itself.
@@ -38,7 +38,7 @@ class Programs:
     alertmanager: Path
     amtool: Path
     env: Mapping[str, str]
-    templates: Path | None = None  # of an unpacked Alertmanager, which looks for them in its folder
+    templates: Path | None = None  # of an unpacked Alertmanager, which looks for them elsewhere
 
     def promtool_says(self, *arguments: str, cwd: Path) -> tuple[int, str]:
         """Exit code and output of promtool."""
@@ -66,22 +66,11 @@ def prepare() -> Programs:
     if all(found.values()):
         return Programs(**{r: Path(p) for r, p in found.items() if p}, env=dict(os.environ))
     home = unpacked("prometheus", _PACKAGES)
-    made = {role: home / "usr/bin" / name for role, name in names.items()}
-    made["alertmanager"] = _relocated(made["alertmanager"])
-    return Programs(**made, env=libraries(home), templates=home / _TEMPLATES)
-
-
-def _relocated(program: Path) -> Path:
-    """A copy that looks for its templates in the folder it is started in: a path of the same length."""
-    copy = program.with_name(f"{program.name}-relocated")
-    if not copy.exists():
-        absolute = f"/{_TEMPLATES}".encode()
-        relative = b"." + b"/" * (len(absolute) - 13) + b"default.tmpl"
-        fresh = program.with_name(f"{copy.name}-{os.getpid()}")
-        fresh.write_bytes(program.read_bytes().replace(absolute, relative))
-        fresh.chmod(0o755)
-        fresh.rename(copy)
-    return copy
+    return Programs(
+        **{role: home / "usr/bin" / name for role, name in names.items()},
+        env=libraries(home),
+        templates=home / _TEMPLATES,
+    )
 
 
 @dataclass(kw_only=True)
@@ -163,15 +152,22 @@ def start_alertmanager(settings: Mapping[str, Any]) -> Iterator[Server]:
     (port,) = free_ports(1)
     with work_folder("alertmanager-") as folder:
         (folder / "alertmanager.yaml").write_text(yaml.safe_dump(dict(settings)))
-        if programs.templates is not None:
-            shutil.copy(programs.templates, folder / "default.tmpl")
         arguments = [
             str(programs.alertmanager), f"--config.file={folder / 'alertmanager.yaml'}",
             f"--storage.path={folder / 'data'}", f"--web.listen-address=127.0.0.1:{port}",
             "--cluster.listen-address=",
         ]  # fmt: skip
+        if programs.templates is not None and not Path(f"/{_TEMPLATES}").exists():
+            arguments = _with_templates(programs.templates, arguments)
         with _running("alertmanager", arguments, folder, port, programs.env) as server:
             yield server
+
+
+def _with_templates(templates: Path, arguments: list[str]) -> list[str]:
+    """The program with its templates where it looks for them, in a mount namespace of its own."""
+    place = Path(f"/{_TEMPLATES}").parent
+    script = f'mount -t tmpfs none /usr/share && mkdir -p {place} && cat "$0" > /{_TEMPLATES} && exec "$@" < /dev/null'
+    return [tool("unshare", "apt-get install util-linux"), "--map-root-user", "--mount", "sh", "-c", script, str(templates), *arguments]  # fmt: skip
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import urllib.request
 from typing import Any
 
 import pytest
@@ -27,9 +28,14 @@ def filled(elasticsearch: es.Server) -> es.Server:
         for line in path.read_bytes().splitlines()
     ]
     documents += [d for each in anomaly_events().values() for d in each]
-    for document in documents:
-        elasticsearch.request("PUT", f"/{INDEX}/_doc/{document['event']['id']}", document)
-    elasticsearch.request("POST", f"/{INDEX}/_refresh")
+    lines = [json.dumps(x) for d in documents for x in ({"index": {"_id": d["event"]["id"]}}, d)]
+    request = urllib.request.Request(
+        f"{elasticsearch.url}/{INDEX}/_bulk?refresh=true",
+        ("\n".join(lines) + "\n").encode(),
+        {"Content-Type": "application/x-ndjson"},
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        assert json.load(answer)["errors"] is False
     count = elasticsearch.request("GET", f"/{INDEX}/_count")["count"]
     assert count == len({d["event"]["id"] for d in documents})
     return elasticsearch
