@@ -26,7 +26,7 @@ from tests.engines._process import Process, free_ports, tool, work_folder
 
 _PACKAGES = ("prometheus", "prometheus-alertmanager")
 # Debian's Alertmanager reads its templates from here, wherever it lies itself.
-_TEMPLATES = "usr/share/prometheus/alertmanager/default.tmpl"
+_TEMPLATES = "usr/share/prometheus/alertmanager"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,8 +165,7 @@ def start_alertmanager(settings: Mapping[str, Any]) -> Iterator[Server]:
 
 def _with_templates(templates: Path, arguments: list[str]) -> list[str]:
     """The program with its templates where it looks for them, in a mount namespace of its own."""
-    place = Path(f"/{_TEMPLATES}").parent
-    script = f'mount -t tmpfs none /usr/share && mkdir -p {place} && cat "$0" > /{_TEMPLATES} && exec "$@" < /dev/null'
+    script = f'mount -t tmpfs none /usr/share && mkdir -p /{_TEMPLATES} && cp "$0"/*.tmpl /{_TEMPLATES} && exec "$@"'
     return [tool("unshare", "apt-get install util-linux"), "--map-root-user", "--mount", "sh", "-c", script, str(templates), *arguments]  # fmt: skip
 
 
