@@ -88,6 +88,12 @@ def test_a_refused_call_is_answered_and_not_passed_on(sent: bytes) -> None:
         CALL.replace(b"send", b"se\xffnd"), b"[" * 100_000 + CALL, line(call(tool=None)), line(call(tool=["send"])),
         line({**call(), "params": None}), line({**call(), "params": []}), line(call(arguments="x")),
         line([call(tool="read"), "x"]), line([[call(tool="read")]]),
+        # Readers without regard to case see a call in these, or another one.
+        CALL.replace(b'"method"', b'"Method"'), CALL.replace(b'"params"', b'"PARAMS"'),
+        CALL.replace(b'"params"', b'"param\xc5\xbf"'), CALL.replace(b'"name"', b'"Name"'),
+        line({**call(tool="read"), "Params": {"name": "send", "arguments": {}}}),
+        line(call(tool="read", Name="send")), line(call(tool="read", Arguments={"amount": 1})),
+        line([call(tool="read"), {**call(), "METHOD": "ping"}]),
     ],
 )  # fmt: skip
 def test_what_could_be_a_call_and_cannot_be_judged_is_refused(sent: bytes) -> None:
@@ -97,6 +103,17 @@ def test_what_could_be_a_call_and_cannot_be_judged_is_refused(sent: bytes) -> No
     assert judged.forward == b""
     if judged.reply:
         assert b"Refused" in judged.reply
+
+
+def test_a_judgement_that_breaks_is_a_refusal() -> None:
+    """Not a thread that ends and a client that waits for ever."""
+
+    def broken(*_: Any) -> None:
+        raise RecursionError
+
+    judged = Gate(broken, lambda: None).judge(CALL)
+    assert (judged.refused, judged.forward) == (True, b"")
+    assert json.loads(judged.reply)["id"] == 1
 
 
 def test_a_call_that_cannot_be_judged_can_be_let_pass_and_is_noted() -> None:

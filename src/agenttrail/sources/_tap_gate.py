@@ -12,7 +12,8 @@ While an agent, a server or everything is stopped every request is refused but t
 what there is, so that a client stays connected.
 
 A line that this side and the server could understand differently is not passed on as it is: what is no
-JSON, and an object in which a key stands twice, is refused where it could be a call; a line with a
+JSON, an object in which a key stands twice, and a message whose keys are the protocol's but for case
+(Go's encoding/json takes `Method` for `method`), is refused where it could be a call; a line with a
 character at which some servers break lines (a carriage return, U+2028 and the like) is passed on
 written anew. All else passes byte by byte.
 
@@ -40,6 +41,9 @@ _BREAKS = (b"\r", b"\x0b", b"\x0c", b"\x1c", b"\x1d", b"\x1e")
 _WIDE_BREAKS = (b"\xc2\x85", b"\xe2\x80\xa8", b"\xe2\x80\xa9")
 # A method may hide behind escapes (\\u0074ools\\/call) or in another encoding (UTF-16 has zeros).
 _ESCAPES = (b"\\u00", b"\\/", b"\\x")
+# Keys that a reader without regard to case would take for these.
+_OF_MESSAGES = frozenset(("jsonrpc", "id", "method", "params"))
+_OF_CALLS = frozenset(("name", "arguments", "_meta"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,8 @@ class Gate:
         return self._cannot_tell(line, None, _INVALID)
 
     def _one(self, value: Any, wide: Refusal | None) -> Refusal | None:
+        if isinstance(value, dict) and _resembles(value, _OF_MESSAGES):
+            return self._unreadable()
         if not isinstance(value, dict) or not isinstance(value.get("method"), str):
             # A response, or what no server takes for a call.
             return None if isinstance(value, dict) and "method" not in value else self._unreadable()
@@ -136,8 +142,13 @@ class Gate:
             arguments = params.get("arguments", {}) if isinstance(params, dict) else None
             if not isinstance(tool, str) or not isinstance(arguments, dict):
                 return self._unreadable()
+            if _resembles(params, _OF_CALLS):
+                return self._unreadable()
             meta = params.get("_meta") if isinstance(params, dict) else None
-            return self._decide(tool, arguments, meta if isinstance(meta, dict) else {})
+            try:
+                return self._decide(tool, arguments, meta if isinstance(meta, dict) else {})
+            except Exception:  # noqa: BLE001  nested too deep, say: who asked waits for an answer
+                return self._unreadable()
         if wide is None or method in _HARMLESS or method.startswith("notifications/"):
             return None
         return wide
@@ -199,6 +210,11 @@ def _loads(line: bytes) -> Any:
     if twice:
         raise _TwiceError(value)
     return value
+
+
+def _resembles(value: Any, names: frozenset[str]) -> bool:
+    """Whether a key is one of these names but for its case."""
+    return any(key not in names and key.casefold() in names for key in value)
 
 
 def _no_number(_: str) -> Any:
