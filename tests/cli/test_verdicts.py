@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from agenttrail.cli._audit import AuditLog
+from agenttrail.cli.verdicts import Desk
+from agenttrail.governance.gate import Gate
 from agenttrail.governance.kill_switch import KillSwitch, Stop
 from agenttrail.governance.ledger import user_hash
 from tests._events import assert_valid
@@ -250,6 +253,24 @@ def test_without_a_verdict_the_answer_is_as_configured(tmp_path: Path, on_error:
         "no verdict: kill switch kill.json: is no kill switch"
         in (tmp_path / "stderr.txt").read_text()
     )
+
+
+def test_a_stopped_user_is_not_let_pass_where_users_cannot_be_told_apart(tmp_path: Path) -> None:
+    """Without a key there is no verdict on a user while one is stopped."""
+    switch = KillSwitch(str(tmp_path / "kill.json"))
+    switch.create()
+    desk = Desk(Gate(kill_switch=switch.path), AuditLog(None, str(tmp_path / "audit.jsonl")))
+    headers = {"host": "localhost", "content-type": "application/json"}
+
+    def asked(**more: str) -> tuple[int, Any]:
+        body = json.dumps({"tool": "t", **more}).encode()
+        return desk.answer("POST", "/v1/decide", headers, body)
+
+    assert asked(user="ann@example.com")[0] == 200
+    switch.stop(Stop(scope="user", target="0a1b", since="2026-11-25T02:00:00Z", by="person"))
+    status, answer = asked(user="ann@example.com")
+    assert (status, answer["allowed"]) == (503, False)
+    assert asked()[0] == 200
 
 
 def test_a_token_is_asked_for_where_there_is_one(tmp_path: Path) -> None:

@@ -38,6 +38,11 @@ def stop(scope: Any = "agent", target: str = "a", **more: Any) -> Stop:
         (stop("tool", "send"), Call(server="mail", tool="send"), True),
         (stop("tool", "mcp__mail__send"), Call(server="mail", tool="send"), True),
         (stop("tool", "mcp__mail__send"), Call(server="post", tool="send"), False),
+        (stop("tool", "send"), Call(server="mail", tool="mcp__mail__send"), True),
+        (stop("tool", "send"), Call(tool="mcp__mail__send"), True),
+        (stop("tool", "mcp__mail__send"), Call(tool="mcp__mail__send"), True),
+        (stop("server", "mail"), Call(tool="mcp__mail__send"), True),
+        (stop("server", "mail"), Call(server="post", tool="mcp__mail__send"), False),
         (stop("server", "mail"), Call(server="mail", tool="send"), True),
         (stop("department", "sales"), Call(agent="x", department="sales"), True),
         (stop("user", "0a1b"), Call(user="0a1b"), True),
@@ -107,6 +112,21 @@ def test_a_change_by_another_process_is_seen_at_the_next_question(tmp_path: Path
     assert reader.verdict(Call(agent="a")) is not None
 
 
+@pytest.mark.parametrize(
+    ("until", "holds"),
+    [("2026-11-24T18:00:00-09:00", True), ("2026-11-25T10:59:59+09:00", False), ("2026-11-25T03:00:00", True)],
+)  # fmt: skip
+def test_a_time_in_another_zone_ends_a_stop_when_it_is_over(
+    tmp_path: Path, until: str, holds: bool
+) -> None:
+    """People write the file too; without a zone it is UTC."""
+    (tmp_path / "k.json").write_text(
+        json.dumps({"version": 1, "stopped": [{**GOOD, "until": until}]})
+    )
+    switch = KillSwitch(str(tmp_path / "k.json"), now=lambda: NOW)
+    assert (switch.verdict(Call(agent="a")) is not None) is holds
+
+
 GOOD = {"scope": "agent", "target": "a", "since": SINCE, "by": "person"}
 
 
@@ -116,6 +136,7 @@ GOOD = {"scope": "agent", "target": "a", "since": SINCE, "by": "person"}
      '{"version": 1, "stopped": {}}x', json.dumps({"version": 1, "stopped": [{**GOOD, "scope": "planet"}]}),
      json.dumps({"version": 1, "stopped": [{**GOOD, "verdict": "maybe"}]}),
      json.dumps({"version": 1, "stopped": [{**GOOD, "until": "soon"}]}),
+     json.dumps({"version": 1, "stopped": [{**GOOD, "until": "0001-01-01T00:00:00+09:00"}]}),
      json.dumps({"version": 1, "stopped": [{**GOOD, "unless": "x"}]}),
      json.dumps({"version": 1, "stopped": [{"scope": "all"}]}), json.dumps({"version": 1, "stopped": ["a"]})],
 )  # fmt: skip

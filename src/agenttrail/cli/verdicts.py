@@ -168,6 +168,7 @@ class Desk:
         return 200, {key: value for key, value in said.items() if value}
 
     def _decide(self, value: Any) -> tuple[int, dict[str, Any]]:
+        from agenttrail.governance.gate import UndecidedError
         from agenttrail.governance.kill_switch import Call
         from agenttrail.governance.ledger import user_hash
 
@@ -180,6 +181,8 @@ class Desk:
             return 400, _problem("bad_request", "known: agent, server, tool (needed), arguments, department, user, task, claim")  # fmt: skip
         given = {name: value.get(name) for name in _TEXTS}
         if given["user"] is not None:
+            if self._key is None and self.gate.stops_users:
+                raise UndecidedError("a user is stopped, and only with --key-file is it known who")
             given["user"] = user_hash(self._key, given["user"]) if self._key is not None else None
         known = self.gate.agent_of(given["agent"])
         if known is not None and given["department"] is None:

@@ -26,7 +26,7 @@ from agenttrail.governance import registry as registries
 from agenttrail.governance.decisions import Decisions, allows
 from agenttrail.governance.hashing import Hasher
 from agenttrail.governance.kill_switch import Call as Asked
-from agenttrail.governance.kill_switch import KillSwitch, Stop
+from agenttrail.governance.kill_switch import KillSwitch, Stop, resolved
 from agenttrail.governance.policy import Action, ApprovalTerms
 from agenttrail.governance.registry import Agent, Registry, bare_tool
 from agenttrail.governance.verdicts import Call, Evaluator, Verdict
@@ -143,6 +143,19 @@ class Gate:
         """
         return self._stop(asked)
 
+    @property
+    def stops_users(self) -> bool:
+        """Whether a user is stopped, or needs approvals.
+
+        Raises:
+            UndecidedError: it cannot be told.
+        """
+        try:
+            stops = self._switch.stops() if self._switch is not None else ()
+        except AgenttrailError as error:
+            raise UndecidedError(error.message, hint=error.hint) from None
+        return any(stop.scope == "user" for stop in stops)
+
     def agent(self, fields: dict[str, Any]) -> Agent | None:
         """The registered agent that these fields are of."""
         return self._registry.value().identify(fields) if self._registry is not None else None
@@ -176,6 +189,7 @@ class Gate:
         Raises:
             UndecidedError: there is no answer.
         """
+        asked = resolved(asked)
         stop = self._stop(asked)
         if stop is not None and stop.verdict == "stop":
             return self._of_stop(stop)

@@ -115,6 +115,7 @@ class KillSwitch:
         Raises:
             KillSwitchError: it cannot be told.
         """
+        call = resolved(call)
         matching = [stop for stop in self.stops() if _matches(stop, call)]
         return min(
             matching,
@@ -178,7 +179,7 @@ class KillSwitch:
             if document["version"] != 1:
                 raise ValueError
             return tuple(_stop(entry) for entry in document["stopped"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError):
             raise self._failed("is no kill switch of this version") from None
 
     def _failed(self, what: str) -> KillSwitchError:
@@ -186,6 +187,19 @@ class KillSwitch:
             f"kill switch {self.path}: {what}",
             hint="agenttrail start --all --reason TEXT makes one in which nothing is stopped",
         )
+
+
+def resolved(call: Call) -> Call:
+    """The same call with the tool's own name, and its server where only the tool's name says it.
+
+    Agents name the tools of MCP servers mcp__SERVER__TOOL.
+    """
+    if call.tool is None or not call.tool.startswith("mcp__"):
+        return call
+    if call.server and call.tool.startswith(prefix := f"mcp__{call.server}__"):
+        return replace(call, tool=call.tool[len(prefix) :] or call.tool)
+    server, _, tool = call.tool[5:].partition("__")
+    return replace(call, server=call.server or server, tool=tool) if server and tool else call
 
 
 def _matches(stop: Stop, call: Call) -> bool:
@@ -213,9 +227,11 @@ def _stop(entry: Any) -> Stop:
     stop = Stop(**entry)
     if stop.scope not in SCOPES or stop.verdict not in ("stop", "require_approval"):
         raise ValueError
-    if until is not None:
-        datetime.fromisoformat(until)
-    return stop
+    if until is None:
+        return stop
+    # As we write it: another zone's would be compared wrongly, and the stop end too early.
+    moment = datetime.fromisoformat(until)
+    return replace(stop, until=_text(moment if moment.tzinfo else moment.replace(tzinfo=UTC)))
 
 
 def _written(stop: Stop) -> dict[str, Any]:
