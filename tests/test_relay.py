@@ -173,6 +173,18 @@ def test_what_is_refused_or_damaged_is_set_aside_and_does_not_hold_up_the_rest(
     second.close()
 
 
+def test_what_an_earlier_run_set_aside_is_never_written_over(tmp_path: Path) -> None:
+    """Each run goes on counting behind all that is there."""
+    for number in range(3):
+        kept = spool(tmp_path, Destination(Refused("no")))
+        kept.put(masked(number))
+        until(lambda kept=kept: kept.counts["refused"])
+        until(lambda kept=kept: kept.waiting == 0)
+        kept.close()
+    files = sorted((tmp_path / "refused").iterdir())
+    assert [unpack(file.read_bytes()).payload for file in files] == [b"0", b"1", b"2"]
+
+
 def test_one_process_uses_a_spool_and_only_its_owner_reads_it(tmp_path: Path) -> None:
     sink = Destination()
     sink.open.clear()

@@ -85,8 +85,10 @@ class Spool:
         for path in self._folder.glob("*.part"):
             path.unlink()  # a write that a crash cut off: its sender was not answered
         self._waiting = sorted(path.name for path in self._folder.glob(f"*{_SUFFIX}"))
+        # Also behind what was set aside: a file of the same name would take its place.
+        names = [path.stem for path in self._folder.rglob(f"*{_SUFFIX}")]
+        self._next = 1 + max((int(name) for name in names if name.isdecimal()), default=-1)
         if self._waiting:
-            self._next = int(self._waiting[-1].removesuffix(_SUFFIX)) + 1
             self._more.set()
             self._say(f"spool: {len(self._waiting)} requests of an earlier run are waiting")
         self.bytes = sum(path.stat().st_size for path in self._folder.rglob(f"*{_SUFFIX}"))
@@ -139,12 +141,18 @@ class Spool:
             with contextlib.suppress(OSError):
                 part.unlink()
             raise
-        # The name too must outlive a power cut.
-        descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+            # The name too must outlive a power cut.
+            descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError:
+            # Its sender is told to come again: it must not be delivered beside that.
+            with contextlib.suppress(OSError):
+                (self._folder / name).unlink()
+            raise
 
     def _drain(self) -> None:
         wait_s = _FIRST_WAIT_S
