@@ -170,6 +170,19 @@ def test_a_killed_run_counts_and_marks_its_last_batch_as_before(tmp_path: Path) 
     assert again[-1] == {"id": "t", "state": "completed", "tool_calls": 1, "tokens": 120, "escalated": "completed"}  # fmt: skip
 
 
+def test_no_id_of_a_log_stands_in_the_state(tmp_path: Path) -> None:
+    """It may be anything, a person's address too; the file is not masked."""
+    path = tmp_path / "state.db"
+    tasks = TasksOptions(state=str(path)).build()
+    marks(tasks, *of("ann@example.com", PROMPT, CALL, END))
+    tasks.save()
+    tasks._state.close()
+
+    written = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert b"t:" in written
+    assert b"ann@example.com" not in written
+
+
 @given(st.permutations([PROMPT, CALL, CALL, CHAT, ASKED, END, END, {f.EVENT_ACTION: "error"}]))
 def test_whatever_the_order_a_task_ends_once_and_is_escalated_once(order: list[Any]) -> None:
     """Sums over marks are right, though sums so far depend on the order."""

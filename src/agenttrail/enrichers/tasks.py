@@ -115,7 +115,8 @@ class Tasks:
         that made both known, calls, tokens, cost. By the ids an event that is given again after a kill
         gets the marks that it had.
         """
-        key, own = f"t:{task}", str(new.get(f.EVENT_ID))
+        # A log's own id may be a person's; the state is not masked.
+        key, own = f"t:{_digest(task)}", str(new.get(f.EVENT_ID))
         entry: list[Any] | None = self._state.get(key)
         ended, ended_by, called, both_by, calls, tokens, cost = entry or [None, "", False, "", 0, 0, 0.0]  # fmt: skip
         if not counted:
@@ -160,7 +161,7 @@ class Tasks:
             or fields.get(f.MCP_SESSION_ID)
             or f"{event.origins[0].stream}\n{fields.get(f.MCP_SERVER_NAME)}"
         )
-        key = "w:" + hashlib.blake2b(str(place).encode(), digest_size=12).hexdigest()
+        key = "w:" + _digest(str(place))
         windows: list[list[Any]] = self._state.get(key) or []  # [first, last, id], latest last
         idle = self._options.idle_s
         for window in reversed(windows):
@@ -177,6 +178,10 @@ class Tasks:
         self._state.put(key, windows, at=at)
         self._since_prune += 1
         return found
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=12).hexdigest()
 
 
 def _end_of(fields: dict[str, Any]) -> str | None:
