@@ -106,9 +106,9 @@ def line_gate(arguments: argparse.Namespace, server: str, say: Callable[[str], N
         try:
             answer = gate.stopped(caller.asked(None))
         except UndecidedError as error:
-            # Only calls need a verdict: a client stays connected without one.
-            undecided(error)
-            return None
+            # What only tells what there is passes even so: a client stays connected.
+            refusal = undecided(error)
+            return refusal if denies else None
         return None if answer is None else _refusal(answer)
 
     def unreadable() -> Refusal:
