@@ -161,10 +161,14 @@ class HopOptions:
             raise OptionError("health", "is an address that listen has")
         if self.health is not None:
             host, _, port = self.health.rpartition(":")
-            if host not in ("127.0.0.1", "localhost", "[::1]") or not port.isdigit():
+            if host not in ("127.0.0.1", "localhost", "[::1]") or not _is_port(port):
                 raise OptionError("health", "must be 127.0.0.1:PORT: counters are for this machine")
         if urlsplit(self.forward.endpoint).netloc in ours:
             raise OptionError("forward", "is where the hop listens: it would feed itself")
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit() and int(text) < 65_536
 
 
 def load(path: str, environment: Mapping[str, str] | None = None) -> PipelineOptions:

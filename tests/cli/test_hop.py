@@ -228,6 +228,7 @@ def test_an_address_that_is_taken_ends_it(tmp_path: Path) -> None:
         ('forward: {type: otlp, endpoint: "http://h:1/api"}', "must end in /v1/logs"),
         ("forward: {type: otlp}\nspool_bytes: 0", "spool_bytes: must be positive"),
         ('forward: {type: otlp}\nhealth: "0.0.0.0:1"', "must be 127.0.0.1:PORT"),
+        ('forward: {type: otlp}\nhealth: "127.0.0.1:70000"', "must be 127.0.0.1:PORT"),
         ('forward: {type: otlp}\nhealth: "127.0.0.1:4318"', "is an address that listen has"),
     ],
 )

@@ -47,6 +47,7 @@ def write(path: Path, *lines: Any) -> None:
         ({"at": "2026-11-24T11:59:59Z"}, {}, False),  # older than a decision holds
         ({"at": "2026-11-25T12:00:04Z"}, {}, True),  # clocks differ
         ({"at": "2026-11-25T12:00:10Z"}, {}, False),  # not made yet
+        ({"at": "9999-12-31T23:59:59Z"}, {}, False),  # no time is a day later
         ({"expires": "2026-11-25T11:59:59Z"}, {}, False),
         ({"expires": "2026-11-26T11:59:59Z", "at": "2026-11-20T00:00:00Z"}, {}, True),
         ({"source": "hook"}, {}, False),

@@ -56,8 +56,9 @@ class Decision:
 
     def holds(self, terms: ApprovalTerms, now: datetime) -> bool:
         """Whether it was made, and is not over."""
-        until = self.expires or self.time + timedelta(seconds=terms.valid_for_s)
-        return self.time <= now + timedelta(seconds=terms.skew_s) and now <= until
+        if self.time > now + timedelta(seconds=terms.skew_s):
+            return False
+        return now <= (self.expires or self.time + timedelta(seconds=terms.valid_for_s))
 
 
 class Decisions:

@@ -101,7 +101,7 @@ class OtlpOptions:
             if address is None:
                 continue
             host, _, port = address.rpartition(":")
-            if not host or not port.isdigit() or int(port) > 65535:
+            if not host or not port.isdecimal() or int(port) > 65535:
                 raise OptionError(name, "must be HOST:PORT, as 127.0.0.1:4317")
             if not (self.cert_file or self.plaintext or host.startswith(_LOOPBACK)):
                 raise OptionError(
