@@ -15,7 +15,7 @@ demo: setup  ## recorded MCP traffic to masked JSON Lines, with no server
 
 test: setup-dev  ## everything: lint, types, engines, all tests
 	@$(MAKE) --no-print-directory lint engines
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: setup-dev  ## ruff and mypy
 	$(BIN)/ruff format --check src tests collectors benchmarks docs
@@ -23,7 +23,7 @@ lint: setup-dev  ## ruff and mypy
 	$(BIN)/mypy
 
 unit: setup-dev  ## tests without real servers
-	$(BIN)/python -m pytest -m 'not engine'
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile -m 'not engine'
 
 engines: setup-dev  ## fetch and build the real servers that the tests run
 	$(BIN)/python -m tests.engines prepare
