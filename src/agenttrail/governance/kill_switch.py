@@ -12,7 +12,7 @@ One file a deployment; whoever runs agents reads it before a call (agenttrail's 
 Promises: a reader sees the file before a change or after it, never between (written aside, synced,
 renamed); writers wait for one another; what cannot be read is an error and never "nothing is stopped":
 a missing file is one too. The file holds names of agents, tools, servers and budgets, no event content;
-users stand in it as keyed hashes.
+users stand in it as keyed hashes, tasks whose id could be a person's as hashes (`task_name`).
 
 Limits: POSIX locks, so not on a network file system that has none. At most 10,000 entries: of those
 that end by themselves the first to end are let go.
@@ -21,14 +21,16 @@ that end by themselves the first to end are let go.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from agenttrail import jsontext
+from agenttrail import jsontext, shapes
 from agenttrail.errors import AgenttrailError
 
 Scope = Literal["all", "agent", "server", "tool", "department", "user", "task"]
@@ -202,12 +204,26 @@ def resolved(call: Call) -> Call:
     return replace(call, server=call.server or server, tool=tool) if server and tool else call
 
 
+_SEVEN_DIGITS = re.compile(r"(?:\d[^0-9A-Za-z]?){7}")
+
+
+def task_name(task: str) -> str:
+    """How a task is written down: by its id, or by a hash of one that could be an address or a number."""
+    if shapes.MADE_ID.fits(task):
+        return task
+    if shapes.TOKEN.fits(task) and not _SEVEN_DIGITS.search(task):
+        return task
+    return hashlib.blake2b(task.encode("utf-8", "replace"), digest_size=16).hexdigest()
+
+
 def _matches(stop: Stop, call: Call) -> bool:
     if stop.scope == "all":
         return True
     if stop.scope == "tool" and call.tool is not None:
         # As agents name the tools of MCP servers.
         return stop.target in (call.tool, f"mcp__{call.server}__{call.tool}")
+    if stop.scope == "task" and call.task is not None:
+        return stop.target in (call.task, task_name(call.task))
     return bool(stop.target == getattr(call, stop.scope))
 
 

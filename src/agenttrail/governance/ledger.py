@@ -9,7 +9,7 @@ where they belong. It lives in `state.State` under the scope `budgets`:
     v <event id>                             the verdict of an event, for when it is given again
     w <id>                                   a message to the webhook that was not settled yet
 
-Users stand in it as keyed hashes. Money is a decimal in text.
+Users stand in it as keyed hashes, tasks as `kill_switch.task_name` gives them. Money is a decimal in text.
 
 Limits: an account that nothing was added to for `keep_days` (by the clock, not by the log's time) is
 forgotten; what comes for it after that begins at zero. A budget that gets another name begins anew.
@@ -27,6 +27,7 @@ from typing import Any
 
 from agenttrail import fields as f
 from agenttrail.governance.budget import VERDICTS, Budget, Then
+from agenttrail.governance.kill_switch import task_name
 from agenttrail.governance.prices import Prices
 from agenttrail.governance.state import State, peek
 
@@ -165,7 +166,9 @@ class Ledger:
             if amount is None:
                 found.no_rate = True
                 continue
-            subject = user_hash(self._key, name) if budget.by == "user" else name
+            subject = name
+            if budget.by in ("user", "task"):
+                subject = user_hash(self._key, name) if budget.by == "user" else task_name(name)
             self._add(budget, subject, self._begins(budget, time), amount, found)
         return found
 
