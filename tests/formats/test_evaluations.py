@@ -20,6 +20,16 @@ def test_a_header_is_for_its_file_alone() -> None:
         assert event.fields[f.TASK_ID] == ("t1" if stream == "a" else "t2")
 
 
+def test_a_cell_or_a_number_beyond_all_sense_is_a_line_that_cannot_be_read() -> None:
+    """Not the end of the run."""
+    form = EvaluationsOptions().build()
+    long, large = b"t1," + b"x" * 200_000, b'{"task":"t","score":1' + b"0" * 400 + b"}"
+    for line, error in ((long, "not_csv"), (large, "bad_score")):
+        (event,) = form(records(line)[0])
+        assert event.fields[f.SOURCE_ERROR] == error
+    assert sniff([long], None) == 0
+
+
 @pytest.mark.parametrize(
     "line, score",
     [

@@ -62,7 +62,10 @@ class EvaluationsFormat:
             except ValueError:
                 return [_unreadable(record, "not_json")]
             return [_made(record, m.mapping(value))]
-        cells = next(csv.reader([text.rstrip("\r")]), [])
+        try:
+            cells = next(csv.reader([text.rstrip("\r")]), [])
+        except csv.Error:  # a cell beyond its limit
+            return [_unreadable(record, "not_csv")]
         header = self._headers.get(record.stream)
         if header is None:
             names = [cell.strip().lower() for cell in cells]
@@ -113,7 +116,7 @@ def _score(value: Any) -> tuple[float | None, str | None]:
         return None, None
     try:
         number = float(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else None  # fmt: skip
-    except ValueError:
+    except (ValueError, OverflowError):
         number = None
     if number is None or number != number or number in (float("inf"), float("-inf")):
         return None, "bad_score"
@@ -142,6 +145,9 @@ def sniff(lines: Sequence[bytes], path: str | None) -> int:  # noqa: ARG001
             except ValueError:
                 return 0
             return 92 if "task" in keys and keys & _RESULTS and keys <= _COLUMNS else 0
-        names = {cell.strip().lower() for cell in next(csv.reader([text]), [])}
+        try:
+            names = {cell.strip().lower() for cell in next(csv.reader([text]), [])}
+        except csv.Error:
+            return 0
         return 92 if "task" in names and names & _RESULTS and len(names & _COLUMNS) >= 2 else 0
     return 0
