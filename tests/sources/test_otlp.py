@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import sys
 import threading
 import time
@@ -370,6 +371,29 @@ def test_a_sender_is_told_to_come_again_where_too_many_bytes_wait() -> None:
         # One request is let in however large it is.
         assert first.result().status_code == 200
         assert post(server, "logs", logs("b").SerializeToString()).status_code == 200
+
+
+def test_bodies_that_never_end_cannot_fill_the_memory() -> None:
+    """Before they are whole they count together; who is beyond it is told to come again."""
+    head = b"POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nContent-Length: 900\r\n\r\n"
+    with serve(lambda _: 0, max_waiting_bytes=100) as server:
+        address = ("127.0.0.1", server.ports["http"])
+        with socket.create_connection(address, 10) as one, socket.create_connection(address, 10) as other:  # fmt: skip
+            one.sendall(head + b"x" * 500)
+            time.sleep(0.2)
+            other.sendall(head + b"x" * 50)
+            answer = other.recv(1000)
+            assert answer.startswith(b"HTTP/1.1 429 ")
+            assert b"retry-after: 1" in answer.lower()
+            one.settimeout(0.2)
+            with pytest.raises(TimeoutError):
+                one.recv(1000)
+        deadline = time.monotonic() + 10
+        while server._coming.requests:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert server._coming.bytes == 0
+        assert post(server, "logs", logs("a").SerializeToString()).status_code == 200
 
 
 def test_a_rate_is_kept_and_nothing_is_lost_over_it() -> None:

@@ -93,8 +93,7 @@ class Intake:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._handle, self._say, self._clock = handle, say, clock
-        self.max_request_bytes = max_request_bytes
-        self._max_waiting_bytes = max_waiting_bytes
+        self.max_request_bytes, self.max_waiting_bytes = max_request_bytes, max_waiting_bytes
         self._rate = items_per_s
         self._allowance, self._allowed_at = items_per_s or 0.0, clock()
         self._lock = threading.Lock()
@@ -180,7 +179,7 @@ class Intake:
             return Answer("too_large", f"larger than {self.max_request_bytes} bytes")
         # One request is always let in, however large, or it never would be.
         full = len(self._works) >= _MOST_AT_WORK
-        if full or (self._works and self._at_work_bytes + size > self._max_waiting_bytes):
+        if full or (self._works and self._at_work_bytes + size > self.max_waiting_bytes):
             self._tell("busy: more bytes are waiting than max_waiting_bytes; senders are told to come again")  # fmt: skip
             return Answer("throttled", "busy", after_s=1.0)
         return None

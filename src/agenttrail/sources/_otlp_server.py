@@ -97,6 +97,7 @@ class Server:
         self._grpc: Any = None
         self._http: _HttpServer | None = None
         self._pool: ThreadPoolExecutor | None = None
+        self._coming = _Coming(intake.max_waiting_bytes)
         self.ports: dict[str, int] = {}
 
     def start(self) -> None:
@@ -253,7 +254,7 @@ class Server:
         receive: _Receive,
         reply: _Reply,
     ) -> None:
-        body = await _read(receive, self.intake.max_request_bytes, headers)
+        body = await _read(receive, self.intake.max_request_bytes, headers, self._coming)
         if body is None:
             return
         answer: Answer | None
@@ -291,23 +292,48 @@ _Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 _Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
-async def _read(receive: _Receive, limit: int, headers: Mapping[str, str]) -> bytes | Answer | None:
+class _Coming:
+    """Bytes of requests over HTTP that are not whole yet: together as many as may be at work.
+
+    One is always let in. Used by the loop's thread only.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.requests = self.bytes = 0
+
+    def full(self) -> bool:
+        return self.bytes > self._most and self.requests > 1
+
+
+async def _read(
+    receive: _Receive, limit: int, headers: Mapping[str, str], coming: _Coming
+) -> bytes | Answer | None:
     """The whole body; an answer where it is too long; None where the sender has left."""
     too_large = Answer("too_large", f"larger than {limit} bytes")
     length = headers.get("content-length", "0")
     if length.isascii() and length.isdigit() and int(length[:15]) > limit:
         return too_large
-    pieces, size = [], 0
-    while True:
-        event = await receive()
-        if event["type"] == "http.disconnect":
-            return None
-        pieces.append(event.get("body", b""))
-        size += len(pieces[-1])
-        if size > limit:
-            return too_large
-        if not event.get("more_body"):
-            return b"".join(pieces)
+    pieces: list[bytes] = []
+    size = 0
+    coming.requests += 1
+    try:
+        while True:
+            event = await receive()
+            if event["type"] == "http.disconnect":
+                return None
+            pieces.append(event.get("body", b""))
+            size += len(pieces[-1])
+            coming.bytes += len(pieces[-1])
+            if size > limit:
+                return too_large
+            if not event.get("more_body"):
+                return b"".join(pieces)
+            if coming.full():
+                return Answer("throttled", "busy", after_s=1.0)
+    finally:
+        coming.requests -= 1
+        coming.bytes -= size
 
 
 async def _disconnect(receive: _Receive) -> None:
