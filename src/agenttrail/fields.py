@@ -195,9 +195,9 @@ USAGE_ROLLUP = _field("agenttrail.usage.rollup", "boolean", "Only true: tokens a
 BUDGET_NAMES = _field("agenttrail.budget.names", "keywords", "Budgets that passed a threshold with this event.", _OWN, shape=LABEL)
 BUDGET_VERDICT = _field("agenttrail.budget.verdict", "keyword", "What the strictest of these thresholds asks for.", _OWN, shape=one_of("alert", "require_approval", "stop"), envelope=True)
 BUDGET_USED = _field("agenttrail.budget.used", "double", "Share of that budget that is spent.", _OWN, unit="1", envelope=True)
-EVALUATION_NAME = _field("gen_ai.evaluation.name", "keyword", "What was evaluated.", _GENAI, shape=LABEL)
+EVALUATION_NAME = _field("gen_ai.evaluation.name", "keyword", "What was evaluated.", _GENAI, shape=WORD)
 EVALUATION_SCORE = _field("gen_ai.evaluation.score.value", "double", "Score given.", _GENAI)
-EVALUATION_LABEL = _field("gen_ai.evaluation.score.label", "keyword", "Label given.", _GENAI, shape=LABEL)
+EVALUATION_LABEL = _field("gen_ai.evaluation.score.label", "keyword", "Label given.", _GENAI, shape=WORD)
 EVALUATION_EXPLANATION = _field("gen_ai.evaluation.explanation", "text", "Why, in the evaluator's words.", _GENAI)
 
 # --- tool ----------------------------------------------------------------------------------------

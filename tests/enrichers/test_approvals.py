@@ -273,6 +273,9 @@ def test_a_hash_that_a_line_brings_along_leaves_only_under_a_key() -> None:
     """It may be a plain one."""
     (said,) = run(built(), decision(**{f.APPROVAL_ARGUMENTS_HASH: "ab" * 16}))
     assert f.APPROVAL_ARGUMENTS_HASH not in said
+    chat = event({f.APPROVAL_ARGUMENTS_HASH: "ab" * 16}, agent="expense", action="chat")
+    (said,) = run(built(), chat)  # also where it has nothing to do with approvals
+    assert f.APPROVAL_ARGUMENTS_HASH not in said
 
 
 def test_the_state_holds_nothing_of_an_event(tmp_path: Path) -> None:

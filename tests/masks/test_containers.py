@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import pytest
 
+from agenttrail import fields as f
+from agenttrail.masks._attributes import Signal
 from agenttrail.masks.presidio import PresidioMask, PresidioOptions
+from tests.masks.conftest import event
 
 VALUES = {
     "mail": "bob.smith@example.com", "phone": "+1 415 555 0187", "us phone": "415-555-0187",
@@ -115,3 +118,20 @@ def test_each_name_is_found_where_a_model_or_a_list_reads_it(mask, language):
 )
 def test_forms_without_a_name_stay(fast, text):
     assert fast.trace([text])[0].masked == text
+
+
+def test_a_label_that_a_program_writes_is_searched(mask):
+    """Evaluators write sentences; labels of ours come from files, not from spans."""
+    signal = Signal(
+        attributes={
+            f.EVALUATION_LABEL: "Margaret Thatcher was rude", f.EVALUATION_NAME: "relevance",
+            f.REGISTRY_OWNER: "Margaret Thatcher", f.POLICY_RULES: ["as Margaret Thatcher asked"],
+        }
+    )  # fmt: skip
+    (masked,) = mask.signals([signal])
+    assert masked.attributes[f.EVALUATION_NAME] == "relevance"
+    assert "Thatcher" not in str(masked.attributes)
+    fields = {f.EVALUATION_LABEL: "Margaret Thatcher was rude", f.EVALUATION_NAME: "not_relevant"}
+    (made,) = mask([event(fields)])
+    assert "Thatcher" not in str(made.fields[f.EVALUATION_LABEL])
+    assert made.fields[f.EVALUATION_NAME] == "not_relevant"

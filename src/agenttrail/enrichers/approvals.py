@@ -128,11 +128,12 @@ class Approvals:
             added = self._decision(fields, event, call_of(fields))
         elif stage == "request":
             added = self._request(fields, call_of(fields))
-        if not added and not claimed:
+        # Whether it has a key is not known: one without could be turned back.
+        foreign = f.APPROVAL_ARGUMENTS_HASH in fields and self._hasher is None
+        if not added and not claimed and not foreign:
             return event
         merged = {**fields, **{name: value for name, value in added.items() if value is not None}}
-        if f.APPROVAL_ARGUMENTS_HASH in fields and self._hasher is None:
-            # Whether it has a key is not known: one without could be turned back.
+        if foreign:
             del merged[f.APPROVAL_ARGUMENTS_HASH]
         if f.APPROVAL_CHANNEL not in fields and self._raw_channel(fields) is not None:
             raw = {name: value for name, value in fields[f.SOURCE_RAW].items() if name != "channel"}

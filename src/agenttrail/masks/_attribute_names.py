@@ -50,7 +50,10 @@ def policy_of(name: str) -> Policy | None:
 def _of(field: f.Field) -> Policy:
     return Policy(
         kind=field.kind,
-        shape=field.shape if field.privacy == "structural" else None,
+        # Labels are of files of whoever runs agenttrail; what a program writes there is searched.
+        shape=field.shape
+        if field.privacy == "structural" and field.shape is not shapes.LABEL
+        else None,
         is_number=field.type in ("long", "double", "boolean"),
         is_object=field.type in ("object", "objects", "counts"),
         envelope=field.envelope,
