@@ -44,6 +44,11 @@ def again(masked: MaskedSignal) -> Signal:
         # personal by name: whole, whatever it looks like
         (f.USER_ID, "u-7", "<USER_ID>"),
         (f.USER_ID, 7, "<USER_ID>"),
+        # a number under a known name is searched as under any other
+        ("gen_ai.tool.call.arguments", 4111111111111111, "<CREDIT_CARD>"),
+        ("gen_ai.evaluation.explanation", 4111111111111111, "<CREDIT_CARD>"),
+        ("url.full", [4111111111111111, 7], ["<CREDIT_CARD>", 7]),
+        ("gen_ai.tool.call.arguments", 200, 200),
         ("user.account_uuid", "3f2504e0-4f89-11d3-9a0c-0305e82c3301", "<USER_ID>"),
         ("enduser.id", "<USER_ID>", "<USER_ID>"),
         ("user.email", "", ""),

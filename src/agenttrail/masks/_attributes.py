@@ -139,7 +139,7 @@ class AttributeWalk(Walk):
         if isinstance(value, (int, float)):
             if policy.is_number:
                 return value
-            return value if policy.shape is None else self._shaped(policy.shape, value)
+            return self.value(value, "", level + 1) if policy.shape is None else self._shaped(policy.shape, value)  # fmt: skip
         if isinstance(value, str) and policy.shape is not None:
             return self._shaped(policy.shape, value)
         return self.value(value, "", level + 1)
