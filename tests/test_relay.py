@@ -185,6 +185,21 @@ def test_what_an_earlier_run_set_aside_is_never_written_over(tmp_path: Path) -> 
     assert [unpack(file.read_bytes()).payload for file in files] == [b"0", b"1", b"2"]
 
 
+def test_a_file_that_somebody_removed_does_not_hold_up_the_rest(tmp_path: Path) -> None:
+    """An operator may throw a request away while the destination is not to be had."""
+    destination, said = Destination(), list[str]()
+    destination.open.clear()
+    kept = spool(tmp_path, destination, said)
+    for number in range(2):
+        kept.put(masked(number))
+    (tmp_path / f"{0:016d}.otlp").unlink()
+    destination.open.set()
+    until(lambda: destination.got)
+    kept.close()
+    assert [export.payload for export in destination.got] == [b"1"]
+    assert any("removed" in text for text in said)
+
+
 def test_one_process_uses_a_spool_and_only_its_owner_reads_it(tmp_path: Path) -> None:
     sink = Destination()
     sink.open.clear()

@@ -185,6 +185,11 @@ class Spool:
             data = path.read_bytes()
             size = len(data)
             export = self._unpack(data)
+        except FileNotFoundError:
+            with self._lock:
+                self._waiting.remove(name)
+            self._say("spool: a request was removed from the folder by somebody else")
+            return
         except OSError as error:
             raise RetryLater(f"a file cannot be read: {error.strerror}") from None
         except ValueError:
