@@ -129,14 +129,13 @@ def page_problems(path: Path, text: str, parser: argparse.ArgumentParser) -> Ite
 def command_problem(line: str, parser: argparse.ArgumentParser) -> str | None:
     """What our command line would say to a line of a page; None where it would take it."""
     for part in re.split(r"\s(?:\||&&)\s", line):
-        words = part.strip()
+        words = re.sub(r"\s\d?>\s*\S+", "", part).strip()
         if not words.startswith("agenttrail "):
             continue
         try:
             arguments = shlex.split(words, comments=True)[1:]
         except ValueError:
             return f"cannot be pasted: {words}"
-        arguments = [a for a in arguments if not re.fullmatch(r"\d?>.*", a)]
         if not _takes(parser, arguments):
             return f"our command line does not take: {words}"
     return None
