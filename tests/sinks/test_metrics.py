@@ -58,6 +58,20 @@ def test_every_metric_is_counted_by_some_event() -> None:
     assert {name for name, _, _ in measures(everything, Bounded(100))} == set(INSTRUMENTS)
 
 
+def test_no_state_of_a_task_makes_series_grow_without_end() -> None:
+    """A log may claim any state of its tasks."""
+    bounded = Bounded(2)
+    states = [
+        value
+        for number in range(10)
+        for name, _, attributes in measures({f.TASK_STATE: f"s{number}", f.TASK_ESCALATED: f"s{number}"}, bounded)
+        if name.startswith("agenttrail.task.")
+        for key, value in attributes
+        if key == f.TASK_STATE
+    ]  # fmt: skip
+    assert set(states) == {"s0", "s1", "other"}
+
+
 def test_attributes_are_never_free_text() -> None:
     """Only fields that are names or enumerations, and their number is bounded."""
     for event in events():

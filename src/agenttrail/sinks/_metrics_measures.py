@@ -127,7 +127,7 @@ def measures(
                 yield metric, count, (*agent, *named(f.REQUEST_MODEL), (MODALITY, "unknown"))
         if cost := fields.get(f.COST_TOTAL):
             yield COST, cost, (*agent, *named(f.REQUEST_MODEL, f.COST_CURRENCY))
-    yield from _task(fields, agent, named(f.COST_CURRENCY))
+    yield from _task(fields, agent, named(f.COST_CURRENCY), bounded)
     if f.APPROVAL_STAGE in fields or f.APPROVAL_OUTCOME in fields:
         how = named(f.APPROVAL_STAGE, f.APPROVAL_OUTCOME, f.APPROVAL_CHANNEL)
         # An execution repeats the wait of its decision.
@@ -153,18 +153,22 @@ def measures(
 
 
 def _task(
-    fields: Mapping[str, Any], agent: Attributes, currency: Attributes
+    fields: Mapping[str, Any], agent: Attributes, currency: Attributes, bounded: Bounded
 ) -> Iterator[tuple[str, float, Attributes]]:
     state = fields.get(f.TASK_STATE)
     if state not in (None, "started"):
-        ended = (*agent, (f.TASK_STATE, state))
+        ended = (*agent, (f.TASK_STATE, bounded(f.TASK_STATE, state)))
         yield TASKS_ENDED, 1, ended
         yield TASK_CALLS, fields.get(f.TASK_TOOL_CALLS) or 0, ended
         yield TASK_TOKENS, fields.get(f.TASK_TOKENS) or 0, ended
         if (cost := fields.get(f.TASK_COST)) is not None:
             yield TASK_COST, cost, (*ended, *currency)
     if f.TASK_ESCALATED in fields:
-        yield TASKS_ESCALATED, 1, (*agent, (f.TASK_STATE, fields[f.TASK_ESCALATED]))
+        yield (
+            TASKS_ESCALATED,
+            1,
+            (*agent, (f.TASK_STATE, bounded(f.TASK_STATE, fields[f.TASK_ESCALATED]))),
+        )
 
 
 def agent_of(fields: Mapping[str, Any]) -> str | None:
