@@ -25,6 +25,7 @@ def test_a_report_from_elasticsearch_is_the_report_from_lines(
         tmp_path, "run", "-q", "--profile", "fast", "-i", str(month_run / "masked.jsonl"), "--elasticsearch", url
     )  # fmt: skip
     assert shipped.code == 0, shipped.err
+    elasticsearch_empty.request("POST", "/logs-*/_refresh")
 
     def made(place: str) -> dict[str, Any]:
         with opened([place]) as db:

@@ -6,7 +6,8 @@ user stands in the environment: AGENTTRAIL_ES_USER and AGENTTRAIL_ES_PASSWORD.
 Reads by point in time and `search_after`, 2,000 events a page, so that what is written meanwhile neither
 repeats nor hides an event. Version: elasticsearch client and server 8.19.
 
-Limits: all events are fetched into a temporary file before the first question.
+Limits: all events are fetched into a temporary file before the first question; what was written within
+the last refresh interval of Elasticsearch is not seen yet.
 """
 
 from __future__ import annotations

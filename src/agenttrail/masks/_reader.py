@@ -64,10 +64,6 @@ class Reader:
         self._markers = markers
         self._kept_kinds = kept_kinds
         self._detector = detector
-        # What of two readings it can search in the one, having searched the other.
-        self._beside: Callable[[Sequence[str], Sequence[str | None]], Iterator[Answer]] | None = (
-            getattr(detector, "patterns_beside", None)
-        )
         self._known: OrderedDict[tuple[str, Mode], Answer] = OrderedDict()
         self._chars = 0
         self._cache_chars = cache_chars
@@ -115,6 +111,10 @@ class Reader:
             return False
         todo = self._readings([text for text, _ in asked])
         found: list[list[Finding]] = [[] for _ in asked]
+        # What of two readings it can search in the one, having searched the other.
+        beside: Callable[[Sequence[str], Sequence[str | None]], Iterator[Answer]] | None = getattr(
+            self._detector, "patterns_beside", None
+        )
         prose = [one for one in todo if one[1].prose and asked[one[0]][1] == "prose"]
         plain = [one for one in todo if not (one[1].prose and asked[one[0]][1] == "prose")]
         for group, is_prose in ((prose, True), (plain, False)):
@@ -123,8 +123,8 @@ class Reader:
             likes = [None if self._as_is or r.spans or r.text is asked[i][0] else asked[i][0] for i, r, _ in group]  # fmt: skip
             if is_prose:
                 answers = self._detector.prose(texts)
-            elif self._beside is not None:
-                answers = self._beside(texts, likes)
+            elif beside is not None:
+                answers = beside(texts, likes)
             else:
                 answers = self._detector.patterns(texts)
             for (i, reading, rules), like, answer in zip(group, likes, answers, strict=True):
