@@ -25,6 +25,9 @@ Sums over events are exact in any order of events; the three sums so far miss wh
 A task of the fall-back has no end of its own: how it went is read from its last event, by whoever
 reads its history. An event that comes late joins the task in whose time it falls.
 
+Limits: a person who interrupts an agent and then lets it go on under the same prompt (Claude Code with
+a prompt in its queue) leaves a task that counts as abandoned, as the first end counts.
+
 What it remembers is one small entry a task; with `state` it survives a restart and every event counts
 once. Entries untouched for `remember_s` of the log's own time are forgotten.
 """
