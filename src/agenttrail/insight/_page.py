@@ -39,7 +39,7 @@ figcaption { color: var(--soft); font-size: .88rem; }
 .empty { background: var(--panel); border: 1px dashed var(--line); border-radius: 6px; padding: .7rem; color: var(--soft); }
 footer { margin-top: 2.5rem; color: var(--soft); font-size: .85rem; border-top: 1px solid var(--line); padding-top: .6rem; }
 @media (max-width: 640px) { body { padding: .8rem; font-size: 14px; } .hide { display: none; } th, td { padding-right: .4rem; } }
-@media print { body { max-width: none; padding: 0; font-size: 10.5pt; } h2 { break-after: avoid; } tr, figure, .card { break-inside: avoid; } a { color: inherit; } .wide { overflow: visible; } }
+@media print { body { max-width: none; padding: 0; font-size: 10.5pt; } h2 { break-after: avoid; } tr, figure, .card { break-inside: avoid; } a { color: inherit; } .wide { overflow: visible; } table { font-size: 8.5pt; } td .bad, td .good { white-space: nowrap; } }
 """.replace("FONTS", _FONTS)
 
 _FRAME = """<!doctype html>
