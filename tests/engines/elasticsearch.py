@@ -20,6 +20,7 @@ import shutil
 import signal
 import ssl
 import subprocess
+import time
 import urllib.error
 import urllib.request
 import zipfile
@@ -85,10 +86,22 @@ class Server:
         return health["status"] in ("green", "yellow")
 
     def search(self, index: str, query: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-        """The hits (at most 1000) in `index` after a refresh, sorted by their id."""
+        """The hits (at most 1000) in `index` after a refresh, sorted by their id.
+
+        A circuit breaker that is open (429: little heap, until the next collection) is asked again for
+        30 seconds.
+        """
         self.request("POST", f"/{index}/_refresh")
         body = {"size": 1000, "query": query or {"match_all": {}}}
-        hits = self.request("POST", f"/{index}/_search", body)["hits"]["hits"]
+        until = time.monotonic() + 30
+        while True:
+            try:
+                hits = self.request("POST", f"/{index}/_search", body)["hits"]["hits"]
+                break
+            except urllib.error.HTTPError as error:
+                if error.code != 429 or time.monotonic() > until:
+                    raise
+                time.sleep(1)
         return sorted(hits, key=lambda hit: hit["_id"])
 
     def restart(self, how: int = signal.SIGTERM) -> None:
