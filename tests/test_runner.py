@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from agenttrail.seams import (
     Dropped,
     Event,
     Idle,
+    Ledger,
     MaskedEvent,
     Notice,
     Position,
@@ -246,6 +247,28 @@ def test_a_rejected_event_is_kept_masked_with_its_reason(tmp_path: Path) -> None
     assert path.stat().st_mode & 0o077 == 0
     assert outcome.counts.events_delivered == 2
     assert len(source.committed) == 1
+
+
+def test_a_sink_that_watches_sees_the_runs_own_ledger(tmp_path: Path) -> None:
+    """While it runs and behind its end, what no delivered event shows included."""
+
+    class Watching(MemorySink):
+        def watch(self, ledger: Callable[[], Ledger], /) -> None:
+            self.ledger = ledger
+            self.first = ledger()
+
+        def write(self, events: Sequence[MaskedEvent], /) -> None:
+            super().write(events)
+            raise Rejected({0: "document_parsing_exception"})
+
+    sink = Watching()
+    run("event 2", "raise", "drop", sink=sink, settings=Settings(dead_letter=str(tmp_path / "d")))
+    assert set(sink.first.values()) == {0}
+    assert sink.ledger() == {
+        ("lines", "used", ""): 1, ("lines", "failed", ""): 1, ("lines", "dropped", "told_to"): 1,
+        ("events", "delivered", ""): 1, ("events", "quarantined", ""): 0,
+        ("events", "rejected", "document_parsing_exception"): 1,
+    }  # fmt: skip
 
 
 def test_a_dead_letter_that_cannot_be_kept_stops_the_commit(tmp_path: Path) -> None:

@@ -144,7 +144,8 @@ class HopOptions:
         int, "Most bytes in the spool; when it is full, senders are told to come again."
     ] = 1_000_000_000
     health: Annotated[
-        str | None, "HOST:PORT of this machine for GET /healthz with counters as JSON."
+        str | None,
+        "HOST:PORT of this machine for GET /healthz (counters as JSON) and /metrics (Prometheus).",
     ] = None
 
     def __post_init__(self) -> None:

@@ -39,6 +39,7 @@ from agenttrail.seams import (
     Sink,
     Source,
     StreamEnd,
+    Watching,
 )
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 30.0
@@ -80,6 +81,23 @@ class Counts:
         if self.events_made != events:
             problems.append(f"{self.events_made} events were made, {events} are accounted for")
         return problems
+
+    def ledger(self) -> dict[tuple[str, str, str], int]:
+        """Both ledgers as they stand, for whoever watches from another thread."""
+        made = {
+            ("lines", "used", ""): self.lines_used,
+            ("lines", "failed", ""): self.lines_failed,
+            ("events", "delivered", ""): self.events_delivered,
+            ("events", "quarantined", ""): self.events_quarantined,
+        }
+        for what, outcome, counted in (
+            ("lines", "dropped", self.lines_dropped),
+            ("events", "dropped", self.events_dropped),
+            ("events", "rejected", self.events_rejected),
+        ):
+            # dict() of a Counter is one step that no other thread comes between.
+            made |= {(what, outcome, reason): n for reason, n in dict(counted).items()}
+        return made
 
 
 @dataclass(slots=True)
@@ -165,6 +183,9 @@ class Runner:
         """Runs to the end of the source, to `stop`, or to a failure that retrying did not mend."""
         failure: AgenttrailError | None = None
         stopped = False
+        for sink in self.sinks.values():
+            if isinstance(sink, Watching):
+                sink.watch(self.counts.ledger)
         try:
             for item in self.source.read():
                 self._take(item)

@@ -8,7 +8,7 @@ without a type error.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -244,6 +244,18 @@ class Finishing(Protocol):
     """A sink that has something left to do once a run has come to its end."""
 
     def finish(self) -> None: ...
+
+
+# What became of lines and events so far: ("lines" or "events", outcome, reason or "") to their number.
+Ledger = Mapping[tuple[str, str, str], int]
+
+
+@runtime_checkable
+class Watching(Protocol):
+    """A sink that tells how the run itself is doing."""
+
+    def watch(self, ledger: Callable[[], Ledger], /) -> None:
+        """Called once, before the first line; `ledger` may be asked at any time from any thread."""
 
 
 class ExportMask(Protocol):

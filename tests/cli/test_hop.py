@@ -16,6 +16,7 @@ import pytest
 import requests
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from prometheus_client.parser import text_string_to_metric_families
 
 from agenttrail import config
 from agenttrail.errors import ConfigError, OptionError
@@ -119,6 +120,7 @@ def test_logs_and_traces_pass_masked_and_a_signal_ends_it_with_counts(
         there.away = True
         assert send(http, logs(f"later {SECRET}")).status_code == 503
         report = requests.get(f"http://127.0.0.1:{health}/healthz", timeout=10).json()
+        measured = requests.get(f"http://127.0.0.1:{health}/metrics", timeout=10).text
         assert requests.get(f"http://127.0.0.1:{health}/", timeout=10).status_code == 404
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
@@ -130,6 +132,16 @@ def test_logs_and_traces_pass_masked_and_a_signal_ends_it_with_counts(
         "status": "ok", "logs": 2, "traces": 1, "delivered": 3, "failed": 0,
         "masked": {"EMAIL_ADDRESS": 2},
     }  # fmt: skip
+    assert {
+        (s.name, s.labels.get("agenttrail_pipeline_outcome")): s.value
+        for family in text_string_to_metric_families(measured)
+        for s in family.samples
+    } == {
+        ("agenttrail_pipeline_events_total", "delivered"): 3,
+        ("agenttrail_pipeline_events_total", "rejected"): 0,
+        ("agenttrail_pipeline_events_total", "refused"): 0,
+        ("agenttrail_mask_failed_total", None): 0,
+    }
     assert report["requests"] == {"bad_data": 1, "ok": 2, "unavailable": 1}
     said = (tmp_path / "hop.log").read_text()
     assert "2 log records, 1 spans: 3 delivered" in said

@@ -68,6 +68,11 @@ def test_series_are_named_as_the_exporter_names_them() -> None:
     events = [event for slug in slugs for event in by_slug[slug].hit]
     (port,) = free_ports(1)
     sink = MetricsOptions(listen=f"127.0.0.1:{port}").build()
+    failed = sum(bool(event.get(f.PII_FAILED)) for event in events)
+    delivered = len(events) - failed
+    sink.watch(
+        lambda: {("events", "delivered", ""): delivered, ("events", "quarantined", ""): failed}
+    )
     try:
         sink.write([masked(dict(event)) for event in events])
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:

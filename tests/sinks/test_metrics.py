@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from agenttrail import fields as f
 from agenttrail.errors import OptionError, Unreachable
@@ -119,6 +120,39 @@ def test_prometheus_text_has_units_and_conventional_names() -> None:
     assert "gen_ai_execute_tool_duration_seconds_bucket{" in text
     assert "agenttrail_lag_seconds 5" in text
     assert "example.com" not in text
+
+
+def test_what_became_of_lines_and_events_is_the_runs_ledger() -> None:
+    """Asked for at each scrape; reasons are bounded like all values."""
+    (port,) = free_ports(1)
+    sink = MetricsOptions(listen=f"127.0.0.1:{port}", values_max=3).build()
+    ledger = {("lines", "failed", ""): 0, ("events", "rejected", "a"): 1}
+    sink.watch(lambda: dict(ledger))
+
+    def scraped() -> dict[tuple[str, str, str], float]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            families = text_string_to_metric_families(answer.read().decode())
+            return {
+                (s.name, s.labels["agenttrail_pipeline_outcome"], s.labels["agenttrail_pipeline_reason"]): s.value
+                for family in families
+                for s in family.samples
+                if "pipeline" in s.name
+            }  # fmt: skip
+
+    try:
+        assert scraped() == {
+            ("agenttrail_pipeline_lines_total", "failed", ""): 0,
+            ("agenttrail_pipeline_events_total", "rejected", "a"): 1,
+        }
+        ledger |= {("lines", "failed", ""): 7, ("events", "rejected", "b"): 2, ("events", "rejected", "c"): 3}  # fmt: skip
+        assert scraped() == {
+            ("agenttrail_pipeline_lines_total", "failed", ""): 7,
+            ("agenttrail_pipeline_events_total", "rejected", "a"): 1,
+            ("agenttrail_pipeline_events_total", "rejected", "b"): 2,
+            ("agenttrail_pipeline_events_total", "rejected", "other"): 3,
+        }
+    finally:
+        sink.close()
 
 
 @pytest.mark.engine

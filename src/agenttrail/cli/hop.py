@@ -50,7 +50,7 @@ def add(verbs: Any) -> None:
     parser.add_argument("--protocol", choices=("grpc", "http"), help="how they go there (default: grpc)")  # fmt: skip
     parser.add_argument("--grpc", metavar="HOST:PORT", help="where to listen for gRPC (default: 127.0.0.1:4317)")  # fmt: skip
     parser.add_argument("--http", metavar="HOST:PORT", help="where to listen for HTTP (default: 127.0.0.1:4318)")  # fmt: skip
-    parser.add_argument("--health", metavar="HOST:PORT", help="where GET /healthz is answered, on this machine")  # fmt: skip
+    parser.add_argument("--health", metavar="HOST:PORT", help="where GET /healthz and /metrics are answered, on this machine")  # fmt: skip
     add_profile(parser)
     parser.add_argument("--check", action="store_true", help="check the file and the destination, and end")  # fmt: skip
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
@@ -186,6 +186,10 @@ _OUTCOMES = {
 }
 
 
+# Outcome of a metric to the report's count; with a spool what came is `spooled` before it is delivered.
+_MEASURED = ("delivered", "rejected", "refused")
+
+
 class Report:
     """What a hop did so far: counts only, never content."""
 
@@ -219,17 +223,40 @@ class Report:
             **({"spool_requests": self._spool.waiting, "spool_bytes": self._spool.bytes} if self._spool else {}),
         }  # fmt: skip
 
+    def metrics(self) -> str:
+        """The same for Prometheus, under the names that the sink `metrics` of a pipeline has."""
+        now = self()
+        lines = ["# HELP agenttrail_pipeline_events_total What became of log records and spans."]
+        lines.append("# TYPE agenttrail_pipeline_events_total counter")
+        lines += [
+            f'agenttrail_pipeline_events_total{{agenttrail_pipeline_outcome="{name}"}} {now[name]}'
+            for name in _MEASURED
+        ]
+        for name, kind, value, meaning in (
+            ("agenttrail_mask_failed_total", "counter", now["failed"], "Parts that left without content, masking failed."),
+            ("agenttrail_spool_requests", "gauge", now.get("spool_requests"), "Requests that wait in the spool."),
+            ("agenttrail_spool_bytes", "gauge", now.get("spool_bytes"), "Size of the spool, what was set aside included."),
+        ):  # fmt: skip
+            if value is not None:
+                lines += [f"# HELP {name} {meaning}", f"# TYPE {name} {kind}", f"{name} {value}"]
+        return "\n".join(lines) + "\n"
+
 
 def _serve_health(address: str, report: Report) -> Callable[[], None]:
-    """Answers GET /healthz with the report; gives what ends it. Raises SourceError."""
+    """Answers GET /healthz and /metrics with the report; gives what ends it. Raises SourceError."""
     from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            found = self.path == "/healthz"
-            body = json.dumps(report()).encode() + b"\n" if found else b"only /healthz\n"
-            self.send_response(200 if found else 404)
-            self.send_header("Content-Type", "application/json" if found else "text/plain")
+            code, kind = 200, "text/plain; version=0.0.4; charset=utf-8"
+            if self.path == "/metrics":
+                body = report.metrics().encode()
+            elif self.path == "/healthz":
+                body, kind = json.dumps(report()).encode() + b"\n", "application/json"
+            else:
+                code, body = 404, b"only /healthz and /metrics\n"
+            self.send_response(code)
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

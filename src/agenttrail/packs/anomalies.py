@@ -86,6 +86,7 @@ class Rule:
     scan: Annotated[bool, "Found by `agenttrail scan`."] = False
     fires_for: Annotated[tuple[str, ...], "Agents that hit.jsonl is about."] = ()
     delivered_after_s: Annotated[float, "How long after its time each sample is delivered."] = 0.0
+    refused_as: Annotated[str, "Reason by which a sink refuses the events of hit.jsonl; they are dead letters."] = ""  # fmt: skip
 
     def __post_init__(self) -> None:
         assert _SLUG is not None

@@ -78,10 +78,12 @@ def promtool_tests(
         if anomaly.rule.prometheus is None:
             continue
         for case, events in (("hit", anomaly.hit), ("miss", anomaly.miss)):
-            seen = series(
-                events, measure, kinds, delivered_after_s=anomaly.rule.delivered_after_s * (case == "hit")
-            )  # fmt: skip
-            fired = anomaly.rule.fires_for if case == "hit" else ()
+            rule = anomaly.rule
+            more: dict[str, Any] = {}
+            if case == "hit":
+                more = {"delivered_after_s": rule.delivered_after_s, "refused_as": rule.refused_as}
+            seen = series(events, measure, kinds, **more)
+            fired = rule.fires_for if case == "hit" else ()
             tests.setdefault(seen.step_s, []).append(
                 {
                     "name": f"{anomaly.rule.slug} {case}",

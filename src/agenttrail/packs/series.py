@@ -21,6 +21,8 @@ from agenttrail import fields as f
 STEP_S, LONG_STEP_S = 300, 1800
 _LONG_S = 86_400
 LAG = "agenttrail_lag_seconds"
+# What became of an event, by the runner's own ledger.
+OUTCOMES = "agenttrail_pipeline_events_total"
 # An event to the metrics it counts in: name, value, attributes.
 Measure = Callable[[Mapping[str, Any]], Iterable[tuple[str, float, Sequence[tuple[str, str]]]]]
 
@@ -66,6 +68,7 @@ def series(
     kinds: Mapping[str, Kind],
     *,
     delivered_after_s: float = 0.0,
+    refused_as: str = "",
     step_s: int | None = None,
     before: int = 4,
     after: int = 12,
@@ -77,6 +80,7 @@ def series(
         measure: the sink's measures of one event.
         kinds: what is known of each metric.
         delivered_after_s: how long after its time each event is delivered.
+        refused_as: reason by which a sink refuses all of them.
         step_s: seconds between scrapes; None takes them by the span of the events.
         before: steps before the first event.
         after: steps behind the last one.
@@ -92,16 +96,26 @@ def series(
         delivered = at_s(event) + delivered_after_s
         step = math.ceil((delivered - start) / step_s)
         newest[step] = at_s(event)
-        for metric, value, attributes in measure(event):
-            labels = tuple(sorted((label_of(k), v) for k, v in attributes if v))
-            for name, amount in _parts(metric, kinds[metric], value):
-                places = changes.setdefault((name, labels), {})
-                places[step] = places.get(step, 0.0) + amount
+        for name, labels, amount in _counted(event, measure, kinds, refused_as):
+            places = changes.setdefault((name, labels), {})
+            places[step] = places.get(step, 0.0) + amount
     made: dict[Any, Sequence[float | None]] = {
         key: list(_running(places, steps)) for key, places in sorted(changes.items())
     }
     made[LAG, ()] = list(_lags(newest, start, step_s, steps))
     return Series(start, step_s, steps, made)
+
+
+def _counted(
+    event: Mapping[str, Any], measure: Measure, kinds: Mapping[str, Kind], refused_as: str
+) -> Iterator[tuple[str, tuple[tuple[str, str], ...], float]]:
+    outcome = "quarantined" if event.get(f.PII_FAILED) else "delivered"
+    became = [("outcome", "rejected"), ("reason", refused_as)] if refused_as else [("outcome", outcome)]  # fmt: skip
+    yield OUTCOMES, tuple((f"agenttrail_pipeline_{k}", v) for k, v in became), 1.0
+    for metric, value, attributes in measure(event):
+        labels = tuple(sorted((label_of(k), v) for k, v in attributes if v))
+        for name, amount in _parts(metric, kinds[metric], value):
+            yield name, labels, amount
 
 
 def _parts(metric: str, kind: Kind, value: float) -> Iterator[tuple[str, float]]:

@@ -68,6 +68,12 @@ ANOMALIES = _counter("agenttrail.anomalies", "{anomaly}", "Anomalies that agentt
 MASKED = _counter("agenttrail.masked", "{finding}", "Findings replaced, by kind.")
 MASK_FAILED = _counter("agenttrail.mask.failed", "{event}", "Events that left without content, masking failed.")  # fmt: skip
 
+# Of the run itself, read from its ledger when somebody asks: metric to unit and meaning.
+RUN = {
+    "events": ("agenttrail.pipeline.events", "{event}", "What became of events: delivered, quarantined (without content), rejected by a sink, dropped."),
+    "lines": ("agenttrail.pipeline.lines", "{line}", "What became of lines: used, dropped, failed in their format."),
+}  # fmt: skip
+
 _FINDINGS = (
     (f.REGISTRY_FINDINGS, "registry"),
     (f.APPROVAL_FINDINGS, "approval"),
@@ -80,6 +86,7 @@ _USAGE = (
     (f.CACHE_WRITE_TOKENS, CACHE_WRITE),
 )
 Attributes = tuple[tuple[str, str], ...]
+OUTCOME, REASON = "agenttrail.pipeline.outcome", "agenttrail.pipeline.reason"
 MODALITY = "gen_ai.token.modality"  # OTel GenAI requires it on usage
 KIND, FINDING = "agenttrail.kind", "agenttrail.finding"
 IN_TIME = "agenttrail.approval.in_time"  # yes, no, or empty where no target is known

@@ -10,6 +10,8 @@ Promises:
   The sums equal those over the JSON Lines that the same run wrote.
 - Attributes are names and enumerations of the record, masked like all of it. Of each attribute at most
   `values_max` values are told apart, then `other`: no log can make the series grow without end.
+- What became of lines and events (`agenttrail.pipeline.*`) is the run's own ledger at the time of
+  asking: dead letters and lines that a format failed over are in it, which no delivered event shows.
 - Prometheus names: dots become underscores, counters end in `_total` (OpenTelemetry's rules).
 
 Versions: OpenTelemetry SDK 1.45; OTLP/HTTP; Prometheus text format. Cost: about 20 us an event.
@@ -22,7 +24,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -31,9 +33,17 @@ from urllib.parse import urlsplit
 from agenttrail import __version__
 from agenttrail import fields as f
 from agenttrail.errors import OptionError, Unreachable
-from agenttrail.seams import MaskedEvent
+from agenttrail.seams import Ledger, MaskedEvent
 from agenttrail.sinks._extra import need
-from agenttrail.sinks._metrics_measures import INSTRUMENTS, Attributes, Bounded, measures
+from agenttrail.sinks._metrics_measures import (
+    INSTRUMENTS,
+    OUTCOME,
+    REASON,
+    RUN,
+    Attributes,
+    Bounded,
+    measures,
+)
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics import MeterProvider
@@ -93,8 +103,20 @@ class MetricsSink:
         self._options, self._now = options, now
         self._bounded = Bounded(options.values_max)
         self._newest = 0.0
+        self._ledger: Callable[[], Ledger] = dict
         self._server: Any = None
         self._provider = self._start()
+        from opentelemetry.metrics import CallbackOptions, Observation
+
+        reasons = Bounded(options.values_max)
+
+        def told(kind: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
+            return lambda _: [
+                Observation(count, {OUTCOME: outcome, REASON: reasons(REASON, reason)})
+                for (what, outcome, reason), count in self._ledger().items()
+                if what == kind
+            ]
+
         meter = self._provider.get_meter("agenttrail", __version__)
         self._instruments: dict[str, Any] = {}
         for each in INSTRUMENTS.values():
@@ -103,8 +125,8 @@ class MetricsSink:
             self._instruments[each.name] = make(
                 each.name, unit=each.unit, description=each.meaning, **bounds
             )
-        from opentelemetry.metrics import Observation
-
+        for kind, (name, unit, meaning) in RUN.items():
+            meter.create_observable_counter(name, [told(kind)], unit=unit, description=meaning)
         meter.create_observable_gauge(
             "agenttrail.lag",
             callbacks=[lambda _: [Observation(max(0.0, now() - self._newest))] if self._newest else []],
@@ -148,6 +170,9 @@ class MetricsSink:
             )
         resource = Resource({"service.name": "agenttrail", "service.version": __version__})
         return MeterProvider(readers, resource=resource, shutdown_on_exit=False)
+
+    def watch(self, ledger: Callable[[], Ledger], /) -> None:
+        self._ledger = ledger
 
     def write(self, batch: Sequence[MaskedEvent], /) -> None:
         sums: Counter[tuple[str, Attributes]] = Counter()
