@@ -6,13 +6,24 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from tests.engines import elasticsearch, otelcol, prometheus, rsyslog, syslog_ng
+from tests.engines import (
+    elasticsearch,
+    opensearch,
+    otelcol,
+    prometheus,
+    query_parsers,
+    rsyslog,
+    syslog_ng,
+)
 from tests.engines._process import MissingError, say
 
 _ENGINES: dict[str, Callable[[], Any]] = {
     "elasticsearch": elasticsearch.prepare,
+    "elasticsearch_esql": elasticsearch.prepare_esql,
+    "opensearch": opensearch.prepare,
     "otelcol": otelcol.prepare,
     "prometheus": lambda: prometheus.prepare().prometheus,
+    "query_parsers": query_parsers.prepare,
     "rsyslog": lambda: rsyslog.prepare().binary,
     "syslog_ng": lambda: syslog_ng.prepare().binary,
 }

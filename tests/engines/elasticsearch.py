@@ -3,7 +3,8 @@
 That distribution (Maven artifact `org.elasticsearch.distribution.integ-test-zip:elasticsearch`) is
 the server without most modules: there are data streams, explicit and flattened mappings, bulk,
 security and TLS; there are no `GET /`, scripts, ingest processors, `match_only_text`, `wildcard`
-or `constant_keyword` fields and no REST interface of data streams.
+or `constant_keyword` fields and no REST interface of data streams. The modules of ES|QL and of Kibana's
+query language (KQL) are artifacts of their own; `start(esql=True)` has them too (see `_esql.py`).
 
 AGENTTRAIL_TEST_ELASTICSEARCH_URL names a running server to use instead (credentials in the URL).
 """
@@ -15,7 +16,6 @@ import contextlib
 import hashlib
 import json
 import os
-import re
 import shutil
 import signal
 import ssl
@@ -30,11 +30,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from tests.engines import _esql, _java
 from tests.engines._process import (
-    MissingError,
     Process,
     cache_folder,
-    carry_out,
     free_ports,
     locked,
     say,
@@ -44,9 +43,7 @@ from tests.engines._process import (
 
 VERSION = "8.19.21"
 _ARTIFACT = f"org.elasticsearch.distribution.integ-test-zip:elasticsearch:{VERSION}:zip"
-_COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
-_JAVA_HINT = "apt-get install openjdk-17-jre-headless"
-_MAVEN_HINT = "apt-get install maven"
+_JAVA = (17, 24)  # what Elasticsearch 8.19 runs on
 _HEAP = "512m"
 _UNPRIVILEGED = "nobody"  # Elasticsearch refuses to run as root
 
@@ -113,10 +110,14 @@ class Server:
 
 def running() -> Server | None:
     """The server named by the environment."""
-    url = os.environ.get("AGENTTRAIL_TEST_ELASTICSEARCH_URL", "").rstrip("/")
+    return from_address(os.environ.get("AGENTTRAIL_TEST_ELASTICSEARCH_URL", ""))
+
+
+def from_address(url: str) -> Server | None:
+    """The server at an address that may hold credentials; None where there is no address."""
     if not url:
         return None
-    parts = urlsplit(url)
+    parts = urlsplit(url.rstrip("/"))
     bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     return Server(
         url=bare, user=unquote(parts.username or ""), password=unquote(parts.password or "")
@@ -130,20 +131,17 @@ def prepare() -> Path:
         MissingError: java or mvn is not here.
         RuntimeError: it could not be fetched.
     """
-    _java()
+    _java.home(*_JAVA)
     home = cache_folder() / f"elasticsearch-{VERSION}"
     with locked("elasticsearch"):
         if home.exists():
             return home
-        mvn = tool("mvn", _MAVEN_HINT)
+        tool("mvn", _java.MAVEN_HINT)
         say(f"fetching Elasticsearch {VERSION} (107 MB)")
         fetched = cache_folder() / "elasticsearch-fetch"
         shutil.rmtree(fetched, ignore_errors=True)
         fetched.mkdir()
-        carry_out(
-            [mvn, "-B", _COPY, f"-Dartifact={_ARTIFACT}", f"-DoutputDirectory={fetched}"],
-            cwd=fetched,
-        )
+        _java.fetch(_ARTIFACT, fetched)
         with zipfile.ZipFile(next(fetched.glob("*.zip"))) as archive:
             archive.extractall(fetched)
         unpacked = fetched / home.name
@@ -155,6 +153,13 @@ def prepare() -> Path:
     return home
 
 
+def prepare_esql() -> Path:
+    """The same distribution with the modules of ES|QL and KQL, made the first time (12 MB more)."""
+    plain = prepare()
+    with locked("elasticsearch-esql"):
+        return _esql.with_modules(plain, VERSION)
+
+
 @contextlib.contextmanager
 def start(
     *,
@@ -162,6 +167,7 @@ def start(
     tls: bool = False,
     roles: Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
+    esql: bool = False,
     start_s: float = 180.0,
 ) -> Iterator[Server]:
     """A server of our own for the length of the block.
@@ -172,11 +178,12 @@ def start(
         roles: role name to its description; each gets a user of its name with `password`. They are
             files, because the index of the security interface needs a module that is not there.
         settings: further settings of elasticsearch.yml.
+        esql: with `POST /_query`, and `kql` in the query DSL.
     """
-    home = prepare()
+    home = prepare_esql() if esql else prepare()
     with work_folder("agenttrail-elasticsearch-") as folder:
         user = _UNPRIVILEGED if os.geteuid() == 0 else None
-        if user and not _open_to_all(home):
+        if user and not open_to_all(home):
             home = Path(shutil.copytree(home, folder / "home"))
         http, transport = free_ports(2)
         conf = folder / "config"
@@ -221,7 +228,7 @@ def start(
                     shutil.chown(path, user)
         env = {
             **{key: value for key, value in os.environ.items() if not key.startswith("ES_")},
-            "ES_JAVA_HOME": str(_java()),
+            "ES_JAVA_HOME": str(_java.home(*_JAVA)),
             "ES_PATH_CONF": str(conf),
             "ES_TMPDIR": str(folder / "tmp"),
             # Starting counts, not peak speed: the quick compiler only, and memory as it is needed.
@@ -257,7 +264,8 @@ def start(
             server.process.stop()
 
 
-def _open_to_all(home: Path) -> bool:
+def open_to_all(home: Path) -> bool:
+    """Whether the account that servers run as can read there."""
     return all(path.stat().st_mode & 0o005 == 0o005 for path in (home, *home.parents))
 
 
@@ -275,24 +283,3 @@ def _certificates(folder: Path) -> Path:
     ):
         subprocess.run([openssl, *arguments.split()], cwd=folder, check=True, capture_output=True)
     return folder / "ca.crt"
-
-
-def _java() -> Path:
-    """The home of a Java that Elasticsearch 8.19 runs on (17 to 24)."""
-    homes = [
-        Path(os.environ[name]) for name in ("ES_JAVA_HOME", "JAVA_HOME") if os.environ.get(name)
-    ]
-    java = shutil.which("java")
-    if java:
-        homes.append(Path(java).resolve().parents[1])
-    homes += sorted(Path("/usr/lib/jvm").glob("*"))
-    for home in homes:
-        if (home / "bin" / "java").exists() and 17 <= _major(home / "bin" / "java") <= 24:
-            return home
-    raise MissingError("Java 17 is not installed", _JAVA_HINT)
-
-
-def _major(java: Path) -> int:
-    answer = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
-    found = re.search(r'version "(\d+)', answer.stderr)
-    return int(found[1]) if found else 0

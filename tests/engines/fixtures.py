@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from tests.engines import elasticsearch as es
+from tests.engines import opensearch as os_engine
 from tests.engines import otelcol
 from tests.engines._process import MissingError
 
@@ -75,6 +76,28 @@ def elasticsearch_empty() -> Iterator[es.Server]:
     with required():
         es.prepare()
     with es.start() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def elasticsearch_esql() -> Iterator[es.Server]:
+    """A server of our own that has ES|QL (`POST /_query`) and KQL (the query `kql`)."""
+    with required():
+        es.prepare_esql()
+    with es.start(esql=True) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def opensearch() -> Iterator[es.Server]:
+    """An OpenSearch: the one named by the environment, or one of our own."""
+    running = os_engine.running()
+    if running is not None:
+        yield running
+        return
+    with required():
+        os_engine.prepare()
+    with os_engine.start() as server:
         yield server
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engines import elasticsearch, otelcol, rsyslog, syslog_ng
+from tests.engines import elasticsearch, opensearch, otelcol, query_parsers, rsyslog, syslog_ng
 from tests.engines._process import PROJECT, MissingError, Process, work_folder
 from tests.engines.fixtures import required
 
@@ -17,6 +17,9 @@ from tests.engines.fixtures import required
     "prepare, hint",
     [
         (elasticsearch.prepare, "apt-get install (maven|openjdk-17)"),
+        (elasticsearch.prepare_esql, "apt-get install (maven|openjdk-17)"),
+        (opensearch.prepare, "apt-get install (maven|openjdk-21-jdk)"),
+        (query_parsers.prepare, "apt-get install nodejs npm"),
         (otelcol.prepare, "apt-get install golang-go"),
         (rsyslog.prepare, "apt-get update && apt-get install rsyslog"),
         (syslog_ng.prepare, "apt-get update && apt-get install syslog-ng-core"),

@@ -1,18 +1,17 @@
-"""Each detection finds exactly its hits among all samples, in a real Elasticsearch; others parse."""
+"""Each detection finds exactly its hits among all samples, in a real Elasticsearch."""
 
 from __future__ import annotations
 
 import json
 import re
-import urllib.request
-from typing import Any
 
 import pytest
 
 from agenttrail.packs import sigma
 from agenttrail.sinks._elasticsearch_template import mappings
 from tests.engines import elasticsearch as es
-from tests.packs._pack import RUNBOOKS, anomaly_events, pack
+from tests.packs._pack import RUNBOOKS, pack
+from tests.packs._samples import documents, fill, lucene_hits, wanted
 
 INDEX = "agenttrail-samples"
 
@@ -20,24 +19,7 @@ INDEX = "agenttrail-samples"
 @pytest.fixture(scope="module")
 def filled(elasticsearch: es.Server) -> es.Server:
     """All samples of all anomalies, and what scan made of them, with the mappings that are shipped."""
-    whole = {"settings": {"number_of_replicas": 0}, "mappings": mappings()}
-    elasticsearch.request("PUT", f"/{INDEX}", whole)
-    documents: list[Any] = [
-        json.loads(line)
-        for path in sorted(RUNBOOKS.glob("anomalies/*/*.jsonl"))
-        for line in path.read_bytes().splitlines()
-    ]
-    documents += [d for each in anomaly_events().values() for d in each]
-    lines = [json.dumps(x) for d in documents for x in ({"index": {"_id": d["event"]["id"]}}, d)]
-    request = urllib.request.Request(
-        f"{elasticsearch.url}/{INDEX}/_bulk?refresh=true",
-        ("\n".join(lines) + "\n").encode(),
-        {"Content-Type": "application/x-ndjson"},
-    )
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        assert json.load(answer)["errors"] is False
-    count = elasticsearch.request("GET", f"/{INDEX}/_count")["count"]
-    assert count == len({d["event"]["id"] for d in documents})
+    fill(elasticsearch, INDEX, mappings(), documents())
     return elasticsearch
 
 
@@ -50,14 +32,7 @@ def test_lucene_finds_exactly_the_hits_among_all_samples(filled: es.Server) -> N
         slug = anomaly.rule.slug
         if slug not in queries:
             continue
-        if anomaly.sigma is None:
-            wanted = {d["event"]["id"] for d in anomaly_events()[slug]}
-        else:
-            wanted = {str(event["event.id"]) for event in anomaly.hit}
-        body = {"size": 1000, "query": {"query_string": {"query": queries[slug]}}}
-        hits = filled.request("POST", f"/{INDEX}/_search", body)["hits"]["hits"]
-        assert wanted, slug
-        assert {hit["_id"] for hit in hits} == wanted, slug
+        assert lucene_hits(filled, INDEX, queries[slug]) == wanted(anomaly), slug
 
 
 @pytest.mark.engine

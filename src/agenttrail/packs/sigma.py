@@ -1,13 +1,12 @@
 """Sigma rules, and what pySigma makes of them for each SIEM.
 
 Field names are those of the record everywhere but where a target cannot have dots: Microsoft Sentinel's
-columns and Loki's labels have underscores.
+columns and Loki's labels have underscores. Splunk names a list of JSON with {} behind it.
 
 Versions: Sigma 2.1; pySigma 1.5 and its backends, pinned, because generated rules are compared.
 
-Limits: ES|QL compares a field that holds several values with none of them (it gives null and a warning),
-so a detection on `agenttrail.*.findings` finds events with exactly one finding there; Lucene finds all.
-Sentinel is asked in the table AgentTrail_CL, Loki in the stream {job="agenttrail"}.
+Limits: Sentinel is asked in the table AgentTrail_CL, Loki in the stream {job="agenttrail"}; Splunk is
+expected to read the lines as JSON (KV_MODE=json, or HEC's event endpoint).
 """
 
 from __future__ import annotations
@@ -25,6 +24,8 @@ _STREAM = '{job="agenttrail"}'
 _DATE = "2026-11-25"
 _SCORES = {"critical": 99, "high": 73, "medium": 47, "low": 21}  # Elastic's own scale
 TARGETS = ("elasticsearch", "esql", "opensearch", "splunk", "sentinel", "loki")
+# Kinds of finding that rules ask for by name.
+_COUNTED = tuple(f"{f.PII_BY_TYPE}.{kind}" for kind in ("SECRET", "PERSON", "EMAIL_ADDRESS"))
 # The fields that an analyst looks at first.
 _SHOWN = (f.TIMESTAMP, f.REGISTRY_AGENT_ID, f.AGENT_NAME, f.TASK_ID, f.TOOL_NAME, f.EVENT_ID)
 
@@ -117,9 +118,9 @@ def _backend(target: str) -> Callable[[dict[str, Any]], str]:
 
             backend = LuceneBackend
         case "esql":
-            from sigma.backends.elasticsearch.elasticsearch_esql import ESQLBackend
+            from agenttrail.packs import _esql
 
-            backend = ESQLBackend
+            backend = _esql.Backend
             made = [lambda: SetStateTransformation("index", INDEX)]
         case "opensearch":
             from sigma.backends.opensearch.opensearch import OpensearchLuceneBackend
@@ -129,11 +130,12 @@ def _backend(target: str) -> Callable[[dict[str, Any]], str]:
             from sigma.backends.splunk.splunk import SplunkBackend
 
             backend = SplunkBackend
+            made = [lambda: _renamed({n: f"{n}{{}}" for n in f.FIELDS if _is_list(n)})]
         case "sentinel":
             from sigma.backends.kusto.kusto import KustoBackend
 
             backend = KustoBackend
-            made = [lambda: _underscored()]
+            made = [lambda: _renamed(_underscored())]
         case _:
             from sigma.backends.loki import LogQLBackend
 
@@ -161,17 +163,20 @@ def _backend(target: str) -> Callable[[dict[str, Any]], str]:
     return convert
 
 
-def _underscored() -> Any:
+def _renamed(names: Mapping[str, str]) -> Any:
     from sigma.processing.transformations import FieldMappingTransformation
 
-    names: dict[str | None, str | list[str]] = {
-        name: name.replace(".", "_").replace("@", "") for name in f.FIELDS
-    }
-    kinds = ("SECRET", "PERSON", "EMAIL_ADDRESS")
-    for kind in kinds:
-        name = f"{f.PII_BY_TYPE}.{kind}"
-        names[name] = name.replace(".", "_")
-    return FieldMappingTransformation(names)
+    mapped: dict[str | None, str | list[str]] = dict(names.items())
+    return FieldMappingTransformation(mapped)
+
+
+def _underscored() -> dict[str, str]:
+    return {name: underscored(name) for name in (*f.FIELDS, *_COUNTED)}
+
+
+def underscored(name: str) -> str:
+    """A field's name where names cannot have dots."""
+    return name.replace(".", "_").replace("@", "")
 
 
 def kibana(pack: Pack, runbooks: str) -> str:
