@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from agenttrail.errors import UsageError
-from agenttrail.packs import prometheus, sigma
+from agenttrail.packs import kibana_rules, prometheus, sigma
 from agenttrail.packs.anomalies import Pack
 from agenttrail.packs.series import Kind, Measure
 
@@ -52,7 +52,7 @@ def files(
             for a in pack.anomalies
             if (written := sigma.rule(a, runbooks))
         },
-        "kibana": lambda: {"kibana/rules.ndjson": sigma.kibana(pack, runbooks)},
+        "kibana": lambda: {"kibana/rules.ndjson": kibana_rules.ndjson(pack, runbooks)},
     }
     for target in targets:
         try:

@@ -11,7 +11,6 @@ expected to read the lines as JSON (KV_MODE=json, or HEC's event endpoint).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -22,12 +21,11 @@ INDEX = f"logs-{f.DATASET}-*"
 # How the stream of masked lines is labelled in Loki.
 _STREAM = '{job="agenttrail"}'
 _DATE = "2026-11-25"
-_SCORES = {"critical": 99, "high": 73, "medium": 47, "low": 21}  # Elastic's own scale
 TARGETS = ("elasticsearch", "esql", "opensearch", "splunk", "sentinel", "loki")
 # Kinds of finding that rules ask for by name.
 _COUNTED = tuple(f"{f.PII_BY_TYPE}.{kind}" for kind in ("SECRET", "PERSON", "EMAIL_ADDRESS"))
 # The fields that an analyst looks at first.
-_SHOWN = (f.TIMESTAMP, f.REGISTRY_AGENT_ID, f.AGENT_NAME, f.TASK_ID, f.TOOL_NAME, f.EVENT_ID)
+SHOWN = (f.TIMESTAMP, f.REGISTRY_AGENT_ID, f.AGENT_NAME, f.TASK_ID, f.TOOL_NAME, f.EVENT_ID)
 
 
 def detects(anomaly: Anomaly) -> Mapping[str, Any] | None:
@@ -60,7 +58,7 @@ def rule(anomaly: Anomaly, runbooks: str) -> dict[str, Any] | None:
         "tags": tags,
         "logsource": {"product": "agenttrail", "service": "audit"},
         "detection": dict(detection),
-        "fields": list(_SHOWN),
+        "fields": list(SHOWN),
         "falsepositives": list(known.falsepositives) or ["Unknown"],
         "level": known.severity,
     }
@@ -177,41 +175,3 @@ def _underscored() -> dict[str, str]:
 def underscored(name: str) -> str:
     """A field's name where names cannot have dots."""
     return name.replace(".", "_").replace("@", "")
-
-
-def kibana(pack: Pack, runbooks: str) -> str:
-    """Detection rules for Kibana's import, a line each: Lucene, with the page as investigation guide.
-
-    Source: Kibana Security detections API, rules of type query, 8.19.
-    """
-    lucene, lines = queries(pack, "elasticsearch", runbooks), []
-    for anomaly in pack.anomalies:
-        known = anomaly.rule
-        if known.slug not in lucene:
-            continue
-        tags = ["agenttrail", f"channel: {known.channel}"]
-        tags += [f"OWASP {each}" for each in known.owasp_asi]
-        tags += [f"MITRE ATLAS {each}" for each in known.mitre_atlas]
-        lines.append(
-            {
-                "rule_id": known.id,
-                "name": known.title,
-                "description": known.summary,
-                "type": "query",
-                "language": "lucene",
-                "query": lucene[known.slug],
-                "index": [INDEX],
-                "severity": known.severity,
-                "risk_score": _SCORES[known.severity],
-                "interval": "5m",
-                # An hour behind: a log that is read late is still seen.
-                "from": "now-65m",
-                "enabled": False,
-                "tags": tags,
-                "false_positives": list(known.falsepositives),
-                "references": [f"{runbooks}/{known.slug}/README.md"],
-                "note": anomaly.page,
-                "version": 1,
-            }
-        )
-    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
