@@ -166,7 +166,10 @@ def _prometheus(events: list[Any]) -> list[Alarm]:
                 if rule["alert"] in slugs:
                     answer = server.get("/api/v1/query_range", query=rule["expr"], start=str(seen.start_s), end=str(end), step=str(seen.step_s))  # fmt: skip
                     for row in answer["data"]["result"]:
-                        whom = row["metric"].get(rules.AGENT) or row["metric"].get("agenttrail_registry_department", "")  # fmt: skip
+                        whom = next(
+                            (row["metric"][name] for name in rules.WHOM if row["metric"].get(name)),
+                            "",
+                        )
                         made += [Alarm(slugs[rule["alert"]], "Prometheus", whom, at) for at in _beginnings(row["values"])]  # fmt: skip
         finally:
             process.stop()
@@ -198,7 +201,7 @@ def judged(truth: list[dict[str, Any]], fired: list[Alarm]) -> list[dict[str, An
     made = []
     for row in (r for r in truth if r["kind"] == "anomaly"):
         begun = _seconds(row["at"])
-        names = {row["agent"], row["detail"].get("department")}
+        names = {row["agent"], row["detail"].get("department"), row["detail"].get("server")}
         hits = [
             a
             for a in fired

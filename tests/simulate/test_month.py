@@ -8,6 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from agenttrail.insight.events import opened
 from agenttrail.insight.sli import slis
 from agenttrail.simulate._company import TOOLS
@@ -27,6 +29,25 @@ def test_the_same_seed_gives_the_same_bytes(month: Month) -> None:
     assert again.files == month.files
     assert again.truth == month.truth
     assert simulate(seed=2, days=2, tasks_per_day=5).files != simulate(days=2, tasks_per_day=5).files  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "size", [{"days": 30, "tasks_per_day": 60}, {"days": 24, "tasks_per_day": 20}]
+)
+def test_what_breaks_a_habit_is_planted_behind_one(size: dict[str, int]) -> None:
+    """A week of the agent's days at least, as the truth says; nothing is left out of a month this long."""
+    planted = {row["name"]: row for row in rows(simulate(**size), "anomaly")}
+    assert len(planted) >= 30
+    for name in ("agent-off-hours", "tool-first-seen"):
+        assert planted[name]["days_before"] >= 7, name
+    for name in (
+        "agent-looping",
+        "task-cost-spiking",
+        "department-cost-spiking",
+        "cache-collapsed",
+        "server-slow",
+    ):
+        assert planted[name]["days_before"] >= 4, name
 
 
 def test_a_quiet_month_has_no_anomalies() -> None:

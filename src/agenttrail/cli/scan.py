@@ -23,7 +23,7 @@ SEVERITIES = {
     "record-conflicting": "high", "context-lost": "medium", "data-exfiltrating": "critical",
     "destruction-bursting": "critical", "agent-looping": "high", "agent-off-hours": "medium",
     "agent-silent": "medium", "tool-first-seen": "low", "personal-data-surging": "high",
-    "masking-collapsed": "critical", "injection-suspected": "high", "tool-definition-changed": "high",
+    "user-cost-spiking": "medium", "masking-collapsed": "critical", "injection-suspected": "high", "tool-definition-changed": "high",
 }  # fmt: skip
 _SCOPE = "scan"
 

@@ -25,6 +25,9 @@ class Numbers:
     off_hours: float = 2  # hours from the nearest one that the agent is known to work in
     silent_days: float = 5
     silent_factor: float = 4  # times its longest usual gap
+    silent_hours: float = 24  # behind its own log, of what others tell of an agent
+    silent_seen: float = 5  # events by which others tell of it
+    user_cost: float = 5  # in the log's currency
     personal_masked: float = 40
     collapse_share: float = 0.1  # of the usual findings an event
     collapse_events: float = 20

@@ -75,25 +75,81 @@ def silent(db: DuckDBPyConnection, numbers: Numbers) -> Iterator[Found]:
     ).fetchall()
     for agent, active, gap, last, at in rows:
         yield Found("agent-silent", agent, at, (agent, last), {"days_active": active, "days_silent": (at.date() - last).days, "longest_gap": gap})  # fmt: skip
+    yield from _unlogged(db, numbers)
+
+
+def _unlogged(db: DuckDBPyConnection, numbers: Numbers) -> Iterator[Found]:
+    """An agent that others still tell of (approvals, the wire of a server), while its own log has ended."""
+    rows = db.execute(
+        """
+        WITH logs AS (
+            SELECT agent, format, count(*) AS events, count(DISTINCT ts::DATE) AS days, max(ts) AS last
+            FROM events WHERE agent <> '' GROUP BY ALL
+        ), own AS (
+            SELECT agent, arg_max(format, events) AS format, arg_max(days, events) AS days, arg_max(last, events) AS last
+            FROM logs GROUP BY agent
+        )
+        SELECT agent, own.days, own.last, arg_max(e.format, e.ts), count(*), max(e.ts)
+        FROM own JOIN events e USING (agent)
+        WHERE e.format <> own.format AND e.ts > own.last AND own.days >= ? GROUP BY ALL
+        HAVING count(*) >= ? AND max(e.ts) - own.last >= to_hours(?)
+        """,
+        [numbers.history_days, numbers.silent_seen, int(numbers.silent_hours)],
+    ).fetchall()
+    for agent, active, last, seen_in, events, at in rows:
+        hours = round((at - last).total_seconds() / 3600, 1)
+        yield Found("agent-silent", agent, at, (agent, last, "seen"), {"days_active": active, "hours_silent": hours, "seen_in": seen_in, "events": events})  # fmt: skip
 
 
 def first_seen(db: DuckDBPyConnection, numbers: Numbers) -> Iterator[Found]:
-    """A tool that an agent never used before, once the agent is known for long enough."""
+    """A tool or a server that an agent never used before, once the agent is known for long enough.
+
+    A server counts from when it is first spoken to, a call or not; its tools of that day are no news beside it.
+    """
     rows = db.execute(
         """
         WITH first AS (
             SELECT agent, coalesce(server, '') AS server, regexp_replace(tool, '^mcp__.*?__', '') AS tool,
                 min(ts) AS moment, arg_min(task, ts) AS task
             FROM events WHERE operation = 'execute_tool' AND tool IS NOT NULL AND agent <> '' GROUP BY ALL
+        ), servers AS (
+            SELECT agent, server, '' AS tool, min(ts) AS moment, arg_min(task, ts) AS task
+            FROM events WHERE server IS NOT NULL AND agent <> '' GROUP BY ALL
+        ), news AS (
+            SELECT * FROM servers
+            UNION ALL
+            SELECT first.* FROM first LEFT JOIN servers USING (agent, server)
+            WHERE servers.moment IS NULL OR first.moment - servers.moment > INTERVAL 1 DAY
         )
         SELECT agent, server, tool, moment, task,
-            (SELECT count(DISTINCT ts::DATE) FROM events e WHERE e.agent = first.agent AND e.ts < first.moment) AS days
-        FROM first WHERE days >= ?
+            (SELECT count(DISTINCT ts::DATE) FROM events e WHERE e.agent = news.agent AND e.ts < news.moment) AS days
+        FROM news WHERE days >= ?
         """,
         [numbers.history_days],
     ).fetchall()
     for agent, server, tool, at, task, days in rows:
-        yield Found("tool-first-seen", agent, at, (agent, server, tool), {"days_known": days}, task=task, tool=tool, server=server or None)  # fmt: skip
+        yield Found("tool-first-seen", agent, at, (agent, server, tool), {"days_known": days, "new": "tool" if tool else "server"}, task=task, tool=tool or None, server=server or None)  # fmt: skip
+
+
+def user_cost(db: DuckDBPyConnection, numbers: Numbers) -> Iterator[Found]:
+    """A person who spent far more with an agent in a day than others do, where people can be told apart."""
+    rows = db.execute(
+        """
+        WITH days AS (
+            SELECT agent, user_id, ts::DATE AS day, sum(cost) AS spent, max(ts) AS moment, arg_max(task, cost) AS task
+            FROM events WHERE agent <> '' AND cost IS NOT NULL AND rollup IS NOT TRUE
+                AND user_id IS NOT NULL AND NOT regexp_matches(user_id, '^<[A-Z_]+>$')
+            GROUP BY ALL
+        ), usual AS (
+            SELECT agent, median(spent) AS middle, mad(spent) AS stray, count(DISTINCT day) AS known FROM days GROUP BY agent
+        )
+        SELECT agent, user_id, day, moment, task, spent, middle FROM days JOIN usual USING (agent)
+        WHERE known >= ? AND spent >= ? AND spent > middle + ? * greatest(stray, middle / 10)
+        """,
+        [numbers.history_days, numbers.user_cost, numbers.mads],
+    ).fetchall()
+    for agent, user, day, at, task, spent, middle in rows:
+        yield Found("user-cost-spiking", agent, at, (agent, user, day), {"user": user, "spent": round(spent, 4), "median": round(middle, 4)}, task=task)  # fmt: skip
 
 
 def surging(db: DuckDBPyConnection, numbers: Numbers) -> Iterator[Found]:

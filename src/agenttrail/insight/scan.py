@@ -157,6 +157,7 @@ DETECTORS: dict[str, Callable[[_Given], Iterator[Found]]] = {
     "agent-off-hours": _on(_scan_habits.off_hours),
     "agent-silent": _on(_scan_habits.silent),
     "tool-first-seen": _on(_scan_habits.first_seen),
+    "user-cost-spiking": _on(_scan_habits.user_cost),
     "personal-data-surging": _on(_scan_habits.surging),
     "masking-collapsed": _on(_scan_habits.collapsed),
     "injection-suspected": _on(_scan_text.injected),

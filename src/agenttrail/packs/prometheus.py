@@ -1,14 +1,15 @@
 """Prometheus alert rules, promtool tests out of the samples, and Alertmanager's routes.
 
-Every alert carries severity, channel and its runbook. A counter that must not move is asked for twice:
-for its increase, and whether it came into being lately, because a counter that begins at one has no
-increase that Prometheus could see.
+Every alert carries severity, channel and its runbook. A counter that begins at one has no increase that
+Prometheus could see, so counts are asked for twice: for the increase, and for what came into being
+within the window. Rules write `risen(SELECTOR[6h])` for both.
 
 Versions: Prometheus 2.42 and later; Alertmanager 0.25 and later.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,8 @@ from agenttrail.packs.anomalies import Anomaly, Pack, PrometheusRule, written
 from agenttrail.packs.series import Kind, Measure, notation, selector, series
 
 AGENT = "gen_ai_agent_name"
+# Whom an alert is about: the first of these that it has.
+WHOM = (AGENT, "agenttrail_mcp_server_name", "agenttrail_registry_department")
 STAGES = ("owner-first", "shared", "whole-rota")
 # Channel to receiver, by stage: first the owner of the workload alone, then shared, then the whole rota.
 _RECEIVERS: dict[str, dict[str, str]] = {
@@ -23,6 +26,7 @@ _RECEIVERS: dict[str, dict[str, str]] = {
     "shared": {"owner": "agent-owner", "operations": "on-call", "security": "security"},
     "whole-rota": {"owner": "on-call", "operations": "on-call", "security": "security"},
 }
+_RISEN = re.compile(r"\brisen\((?P<selector>[^()\[\]]+)\[(?P<window>\d+[smhd])\]\)")
 _AGAIN = {"critical": "1h", "high": "4h", "medium": "12h", "low": "24h"}
 
 
@@ -43,10 +47,11 @@ def _of(anomaly: Anomaly) -> PrometheusRule | None:
 
 def _alert(anomaly: Anomaly, rule: PrometheusRule, window: str, runbooks: str) -> dict[str, Any]:
     labels = {"severity": anomaly.rule.severity, "channel": anomaly.rule.channel, "anomaly": anomaly.rule.slug}  # fmt: skip
-    about = f"{{{{ $labels.{AGENT} }}}}: " if AGENT in (*rule.by, rule.expr) or AGENT in rule.expr else ""  # fmt: skip
+    named = [each for each in WHOM if each in rule.by or f"by ({each}" in rule.expr]
+    about = f"{{{{ $labels.{named[0]} }}}}: " if named else ""
     return {
         "alert": anomaly.alert,
-        "expr": " ".join(rule.expr.split()) or _counted(rule, window),
+        "expr": written_out(rule.expr) or _counted(rule, window),
         **({} if rule.wait == "0s" else {"for": rule.wait}),
         "labels": labels,
         "annotations": {
@@ -55,6 +60,14 @@ def _alert(anomaly: Anomaly, rule: PrometheusRule, window: str, runbooks: str) -
             "runbook_url": f"{runbooks}/{anomaly.rule.slug}/README.md",
         },
     }
+
+
+def written_out(expr: str) -> str:
+    """PromQL on one line, with `risen(…)` as what it stands for."""
+    return _RISEN.sub(
+        r"((\g<selector> unless \g<selector> offset \g<window>) or increase(\g<selector>[\g<window>]))",
+        " ".join(expr.split()),
+    )
 
 
 def _counted(rule: PrometheusRule, window: str) -> str:

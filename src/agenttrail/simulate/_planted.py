@@ -15,11 +15,17 @@ from agenttrail.simulate._story import Approval, Call, Chat, Task
 
 
 def plant(plan: Plan) -> None:
-    """Puts all of them into the plan, as many as it has days for; one a working day, from the third on."""
-    days = plan.working_days()[2:]
+    """Puts all of them into the plan, as many as it has days for; one a working day, from the third on.
+
+    What is out of the ordinary only beside an agent's habit waits until there is one (`_HABITS`).
+    """
+    days, left = plan.working_days(), list(_PLANTED)
     agents = {agent.id: agent for agent in c.AGENTS}
-    for day, planted in zip(days * 2, _PLANTED, strict=False):
-        planted(plan, day, agents)
+    for number in [*range(2, len(days))] * 2:
+        planted = next((each for each in left if number >= _HABITS.get(each, 0)), None)
+        if planted is not None:
+            left.remove(planted)
+            planted(plan, days[number], agents)
 
 
 def _note(
@@ -38,6 +44,7 @@ def _note(
 
 
 Agents = dict[str, c.Agent]
+_Planted = Callable[[Plan, int, Agents], None]
 
 
 def looping(plan: Plan, day: int, agents: Agents) -> None:
@@ -372,14 +379,56 @@ def slow(plan: Plan, day: int, agents: Agents) -> None:  # noqa: ARG001
     _note(plan, "server-slow", chosen, "helpdesk", server="directory")
 
 
+def down(plan: Plan, day: int, agents: Agents) -> None:
+    """For an hour a server refuses every call."""
+    agent = agents["helpdesk"]
+
+    def story(task: Task) -> None:
+        pen = tasks.Pen(task)
+        pen.call("find_employee", {"name": task.user.name}, {}, error="connection refused")
+
+    chosen = [plan.add(agent, plan.moment(agent, day, 13 + n * 0.15), story) for n in range(6)]
+    first, last = plan.moment(agent, day, 13), plan.moment(agent, day, 14)
+    for task in plan.of(agent.id, day):
+        for step in task.calls():
+            if first <= step.at < last and step.server == "directory":
+                step.error = "connection refused"
+    _note(plan, "server-down", chosen, agent.id, server="directory")
+
+
+def pioneering(plan: Plan, day: int, agents: Agents) -> None:
+    """An agent turns to a server that it never used before, and that its registry entry does not name."""
+    agent = agents["research"]
+
+    def story(task: Task) -> None:
+        pen = tasks.Pen(task)
+        pen.chat("Looking prices up.")
+        pen.call("get_prices", {"sku": "A-100"}, {"price": 4_200, "currency": "JPY"})
+        pen.chat("Found.", final=True)
+
+    task = plan.add(agent, plan.moment(agent, day, 14.3), story)
+    _note(plan, "tool-first-seen", [task], agent.id, server="quotes", tool="get_prices")
+    _note(plan, "tool-undeclared", [task], agent.id, server="quotes", tool="get_prices")
+
+
 def nightly(plan: Plan, day: int, agents: Agents) -> None:
     """An agent works at three in the morning, at which it never did."""
     made = [plan.add(agents["sales"], plan.moment(agents["sales"], day, 3 + n / 5)) for n in range(3)]  # fmt: skip
     _note(plan, "agent-off-hours", made, "sales")
 
 
-_PLANTED: tuple[Callable[[Plan, int, Agents], None], ...] = (
+_PLANTED: tuple[_Planted, ...] = (
     looping, unapproved, unregistered, spiking, exposing, undeclared, conflicting, forgetting,
     changed, destroying, injected, leaking, failing, escalating, uncached, late, expired, redefined,
-    denied, deprecated, unsafe, surging, erring, nightly, owned, slow, department,
+    denied, deprecated, unsafe, surging, erring, nightly, owned, slow, down, department, pioneering,
 )  # fmt: skip
+# Working days that an agent is to have behind it before the habit it breaks is one.
+_HABITS: dict[_Planted, int] = {
+    looping: 5,
+    spiking: 5,
+    department: 5,
+    uncached: 5,
+    slow: 5,
+    nightly: 12,
+    pioneering: 12,
+}

@@ -15,7 +15,7 @@ Rows of the truth:
   cached ones), cost_usd, calls, approvals and handovers in the order of their times.
 - `conflict`: two calls of different tasks that change one record within a minute.
 - `budget`: the strictest threshold of a budget that was passed, and in which month, or by which task.
-- `anomaly`: name, agent, at, tasks, detail.
+- `anomaly`: name, agent, at, tasks, detail; days_before: days, in UTC, on which its agent had worked before.
 - `total`: the sums over all tasks.
 """
 
@@ -31,7 +31,7 @@ from typing import Any
 from agenttrail.simulate import _approvals, _claude_code, _codex, _mcp_wire, _otel
 from agenttrail.simulate import _company as c
 from agenttrail.simulate._logs import Files, rfc3339
-from agenttrail.simulate._plan import Asks, Plan
+from agenttrail.simulate._plan import Anomaly, Asks, Plan
 from agenttrail.simulate._planted import plant
 from agenttrail.simulate._setup import (
     TASK_BUDGET_USD,
@@ -98,7 +98,7 @@ def simulate(
         wire.listed(task, server, at, words)
     truth = [_task(task, plan) for task in plan.tasks]
     truth += [
-        {"kind": "anomaly", "name": a.name, "agent": a.agent, "at": rfc3339(a.at), "tasks": a.tasks, "detail": a.detail}
+        {"kind": "anomaly", "name": a.name, "agent": a.agent, "at": rfc3339(a.at), "tasks": a.tasks, "days_before": _days_before(a, plan), "detail": a.detail}
         for a in sorted(plan.anomalies, key=lambda a: a.at)
     ]  # fmt: skip
     truth += _conflicts(plan.tasks)
@@ -106,6 +106,11 @@ def simulate(
     truth.append(_total(truth))
     progress(len(plan.tasks), len(plan.tasks))
     return Month({**files.take(), **settings(plan)}, truth)
+
+
+def _days_before(anomaly: Anomaly, plan: Plan) -> int:
+    days = {rfc3339(task.start)[:10] for task in plan.of(anomaly.agent) if task.start < anomaly.at}
+    return len(days - {rfc3339(anomaly.at)[:10]})
 
 
 def _task(task: Task, plan: Plan) -> dict[str, Any]:
