@@ -12,7 +12,7 @@ from agenttrail.errors import ConfigError, UsageError
 
 def add(verbs: Any) -> None:
     """Adds the verb and its actions."""
-    from agenttrail.packs.exports import TARGETS
+    from agenttrail.packs.exports import DASHBOARDS, TARGETS
 
     parser: argparse.ArgumentParser = verbs.add_parser(
         "pack",
@@ -21,9 +21,9 @@ def add(verbs: Any) -> None:
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     check = actions.add_parser("check", help="all problems of rules, samples, pages and numbers", description="Holds a pack against all its laws: rule and page, page and command line, fields, links, ids, samples, numbers. All problems at once.")  # fmt: skip
-    export = actions.add_parser("export", help="writes rules for one target or all", description="Makes the rules of a target out of the anomalies.")  # fmt: skip
-    export.add_argument("target", choices=("all", *TARGETS, "index"), help="what to make; index: the table of README.md")  # fmt: skip
-    export.add_argument("--output", metavar="FOLDER", help="where the files go (rules/ of the pack)")  # fmt: skip
+    export = actions.add_parser("export", help="writes rules and dashboards for one target or all", description="Makes the rules of a target out of the anomalies, or the dashboards.")  # fmt: skip
+    export.add_argument("target", choices=("all", *TARGETS, *DASHBOARDS, "index"), help="what to make; index: the table of README.md")  # fmt: skip
+    export.add_argument("--output", metavar="FOLDER", help="where the files go (rules/ of the pack; dashboards/ beside the pack)")  # fmt: skip
     export.add_argument("--runbooks", metavar="URL", default="runbooks/anomalies", help="address of the pages that alerts link to (runbooks/anomalies)")  # fmt: skip
     for action in (check, export):
         action.add_argument("--pack", metavar="FOLDER", default="runbooks", help="the folder with anomalies/ and thresholds.yaml (runbooks)")  # fmt: skip
@@ -74,13 +74,24 @@ def _export(arguments: argparse.Namespace) -> int:
             raise UsageError(f"{readme}: no such file")
     if arguments.target == "index":
         return 0
-    targets = exports.TARGETS if arguments.target == "all" else (arguments.target,)
-    made = exports.files(pack, arguments.runbooks, *metrics(), targets)
-    folder = Path(arguments.output) if arguments.output else pack.root / "rules"
+    whole = arguments.target == "all"
+    output = Path(arguments.output) if arguments.output else None
+    if whole or arguments.target in exports.TARGETS:
+        targets = exports.TARGETS if whole else (arguments.target,)
+        made = exports.files(pack, arguments.runbooks, *metrics(), targets)
+        _write_all(output or pack.root / "rules", made)
+    if whole or arguments.target in exports.DASHBOARDS:
+        targets = exports.DASHBOARDS if whole else (arguments.target,)
+        made = exports.dashboards(pack, arguments.runbooks, targets)
+        beside = pack.root.resolve().parent if output is None else output
+        _write_all(beside / "dashboards" if output is None or whole else output, made)
+    return 0
+
+
+def _write_all(folder: Path, made: dict[str, str]) -> None:
     for name, text in made.items():
         _write(folder / name, text)
     sys.stderr.write(f"{len(made)} files written below {folder}\n")
-    return 0
 
 
 def _write(path: Path, text: str) -> None:

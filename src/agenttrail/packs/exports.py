@@ -8,12 +8,13 @@ from typing import Any
 import yaml
 
 from agenttrail.errors import UsageError
-from agenttrail.packs import kibana_rules, prometheus, sigma
+from agenttrail.packs import kibana_dashboards, kibana_rules, prometheus, sigma
 from agenttrail.packs.anomalies import Pack
 from agenttrail.packs.series import Kind, Measure
 
 _HEAD = "# Made by `agenttrail pack export`; do not edit.\n"
 _ENDINGS = {"elasticsearch": "lucene", "esql": "esql", "opensearch": "lucene", "splunk": "spl", "sentinel": "kql", "loki": "logql"}  # fmt: skip
+DASHBOARDS = ("kibana-dashboards",)
 TARGETS = ("prometheus", "alertmanager", "sigma", "kibana", *sigma.TARGETS)
 
 
@@ -67,6 +68,22 @@ def files(
         except ModuleNotFoundError:
             raise UsageError(f"{target}: pySigma is not installed", hint="pip install 'agenttrail[packs]'") from None  # fmt: skip
     return dict(sorted(made.items()))
+
+
+def dashboards(pack: Pack, runbooks: str, targets: tuple[str, ...] = DASHBOARDS) -> dict[str, str]:
+    """All files of some dashboards' targets.
+
+    Args:
+        pack: the anomalies, whose runbooks are linked.
+        runbooks: address of the folder `anomalies`.
+        targets: out of `DASHBOARDS`.
+    """
+    build = {
+        "kibana-dashboards": lambda: {
+            "kibana/agenttrail.ndjson": kibana_dashboards.ndjson(pack, runbooks)
+        }
+    }
+    return {name: text for target in targets for name, text in build[target]().items()}
 
 
 def dumped(value: Any) -> str:
