@@ -58,6 +58,7 @@ class _Peer:
 
 
 _Key = tuple[str, str, str | None, tuple[str, str]]  # server, connection, direction, id
+_Group = tuple[str, str | None, str | None]  # of what, server, and which connection or exchange
 
 
 class Dialog:
@@ -75,6 +76,8 @@ class Dialog:
         self._reuse = reuse
         self._pending: OrderedDict[int, _Pending] = OrderedDict()
         self._by_key: dict[_Key, list[int]] = {}
+        # Open requests in order, by server, by connection and by HTTP exchange.
+        self._open: dict[_Group, dict[int, None]] = {}
         self._count = 0
         self._bytes = 0
         self._peers: OrderedDict[tuple[str, str, str | None], _Peer] = OrderedDict()
@@ -120,27 +123,15 @@ class Dialog:
 
     def close(self, server: str | None, connection: str | None, *, reason: str) -> list[Event]:
         """The connection is over for certain: its open requests will never be answered."""
-        found = [
-            number
-            for number, pending in self._pending.items()
-            if pending.carrier.server == server
-            and (connection is None or pending.carrier.connection == connection)
-        ]
-        return [self._unanswered(self._take(number), reason) for number in found]
+        group = ("server", server, None) if connection is None else ("connection", server, connection)  # fmt: skip
+        return [self._unanswered(self._take(number), reason) for number in list(self._open.get(group, ()))]  # fmt: skip
 
     def fail(self, carrier: Carrier, error_type: str, reason: str | None) -> list[Event]:
         """The HTTP exchange of `carrier` ended without an answer: its requests failed."""
-        found = [
-            number
-            for number, pending in self._pending.items()
-            if pending.carrier.exchange == carrier.exchange
-            and pending.carrier.server == carrier.server
-        ]
         if carrier.exchange is None:
             return []
-        return [
-            self._ended(self._take(number), carrier, error_type, reason) for number in found
-        ]  # fmt: skip
+        found = list(self._open.get(("exchange", carrier.server, carrier.exchange), ()))
+        return [self._ended(self._take(number), carrier, error_type, reason) for number in found]
 
     def end(self) -> list[Event]:
         """The stream is over."""
@@ -178,6 +169,8 @@ class Dialog:
         self._count += 1
         self._pending[number] = pending
         self._by_key.setdefault(key, []).append(number)
+        for group in _groups(carrier):
+            self._open.setdefault(group, {})[number] = None
         self._bytes += size
         while len(self._pending) > self._max or self._bytes > PENDING_BYTES:
             oldest = next(iter(self._pending))
@@ -201,6 +194,11 @@ class Dialog:
         del numbers[bisect.bisect_left(numbers, number)]
         if not numbers:
             del self._by_key[key]
+        for group in _groups(pending.carrier):
+            others = self._open[group]
+            del others[number]
+            if not others:
+                del self._open[group]
         return pending
 
     def _unanswered(self, pending: _Pending, reason: str | None) -> Event:
@@ -460,3 +458,12 @@ class Dialog:
 def _same(old: Carrier, new: Carrier, reuse: Reuse) -> bool:
     """Whether two requests of one key cannot both be open."""
     return reuse == "any" or (old.session, old.exchange) == (new.session, new.exchange)
+
+
+def _groups(carrier: Carrier) -> tuple[_Group, ...]:
+    """What an open request of this carrier is ended with."""
+    server = ("server", carrier.server, None)
+    connection = ("connection", carrier.server, carrier.connection)
+    if carrier.exchange is None:
+        return server, connection
+    return server, connection, ("exchange", carrier.server, carrier.exchange)
