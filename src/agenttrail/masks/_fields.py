@@ -27,6 +27,29 @@ _OPERATORS = frozenset({"replace", "pseudonym", "partial", "encrypt", "drop", "k
 _REMEMBERED_CHARS = 80
 
 
+_LONGS = frozenset(field.name for field in f.FIELDS.values() if field.type == "long")
+_STRINGS = frozenset(field.name for field in f.FIELDS.values() if field.type in ("keyword", "text"))
+_LISTS = frozenset(field.name for field in f.FIELDS.values() if field.type == "keywords")
+
+
+def stays(name: str, value: Any) -> bool:
+    """True where a value of this field may leave as it is, told without a look at anything else.
+
+    False says nothing.
+    """
+    kind = type(value)
+    if kind is str:
+        return len(value) <= _REMEMBERED_CHARS and name in _STRINGS and _is_left_alone(name, value)
+    if kind is int:
+        return name in _LONGS
+    if kind is list and name in _LISTS:
+        return all(
+            type(item) is str and len(item) <= _REMEMBERED_CHARS and _is_left_alone(name, item)
+            for item in value
+        )
+    return False
+
+
 def mask_field(field: f.Field, value: Any, walk: Walk) -> Any:
     """One field's value, masked as its privacy says."""
     match field.type:
@@ -38,11 +61,11 @@ def mask_field(field: f.Field, value: Any, walk: Walk) -> Any:
             items = value if isinstance(value, (list, tuple)) else [value]
             return [_string(field, item, walk) for item in items if item is not None]
         case "object":
-            return walk.value(value if isinstance(value, dict) else {"value": value})
+            return walk.remembered(value if isinstance(value, dict) else {"value": value})
         case "objects":
             items = value if isinstance(value, (list, tuple)) else [value]
             wrapped = [item if isinstance(item, dict) else {"value": item} for item in items]
-            return walk.value(wrapped, level=0)
+            return walk.remembered(wrapped, level=0)
 
 
 def fits_type(field: f.Field, value: Any) -> bool:
@@ -80,9 +103,11 @@ def fits_type(field: f.Field, value: Any) -> bool:
 def _is_left_alone(name: str, text: str) -> bool:
     """Whether a structural value stays whatever else is known: it has its shape, and that is not searched."""
     field = f.FIELDS[name]
+    if f.CONSTANTS.get(name) == text:
+        return True
     if field.privacy != "structural" or field.shape is None or not field.shape.fits(text):
         return False
-    return not field.shape.scan or is_settled(text) or f.CONSTANTS.get(name) == text
+    return not field.shape.scan or is_settled(text)
 
 
 def _string(field: f.Field, value: Any, walk: Walk) -> str:

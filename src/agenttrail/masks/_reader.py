@@ -73,6 +73,9 @@ class Reader:
         self.missed: list[tuple[str, Mode]] = []
         # Texts that stay as they are under any key, and the characters that they count for.
         self.unchanged: dict[str, int] = {}
+        # The same of a text under its key, and of nested values by their digest.
+        self.unchanged_pairs: dict[tuple[str, str], int] = {}
+        self.unchanged_values: dict[bytes, int] = {}
         self._unchanged_chars = 0
 
     def is_marker(self, text: str) -> bool:
@@ -99,6 +102,17 @@ class Reader:
         if text not in self.unchanged:
             self._unchanged_chars += len(text) + 100
         self.unchanged[text] = chars
+
+    def pair_stays(self, pair: tuple[str, str], chars: int) -> None:
+        """Notes that a text stays as it is under this key, and the characters it counts for."""
+        # The text is one that is remembered anyway, mostly; the key is one of few.
+        self._unchanged_chars += len(pair[1]) + 100
+        self.unchanged_pairs[pair] = chars
+
+    def value_stays(self, digest: bytes, chars: int) -> None:
+        """Notes that a nested value stays as it is, by its digest."""
+        self._unchanged_chars += 100
+        self.unchanged_values[digest] = chars
 
     def finds(self, asked: Iterable[tuple[str, Mode]]) -> bool:
         """Whether anything was found in any of these, which are known now."""
@@ -187,6 +201,8 @@ class Reader:
         """Brings memory back within its bound; called between batches."""
         if self._unchanged_chars > self._cache_chars:
             self.unchanged.clear()
+            self.unchanged_pairs.clear()
+            self.unchanged_values.clear()
             self._unchanged_chars = 0
         while self._chars > self._cache_chars:
             (text, _), _ = self._known.popitem(last=False)

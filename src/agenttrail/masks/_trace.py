@@ -56,6 +56,9 @@ class Trace:
 class TracedWalk(Walk):
     """A walk over one text or value."""
 
+    # A value that is known to stay would be passed over, and none of its leaves noted.
+    _remembers = False
+
     def __init__(
         self, reader: Reader, operators: Operators, *, max_text_chars: int, max_event_chars: int
     ) -> None:

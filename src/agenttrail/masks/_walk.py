@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 import re
 from collections import Counter
@@ -34,6 +35,7 @@ from agenttrail.masks._rules import (
 # Nesting that is kept as objects; deeper values become JSON in a string: Elasticsearch refuses a
 # document whose flattened field is nested deeper than its depth_limit.
 MAX_LEVELS = 32
+_LEVELS = {0: b"0", 1: b"1"}
 # Each round masks more of a text, so it ends by itself; the bound is for a detector gone wrong.
 _ROUNDS = 10
 _SETTLED = re.compile(
@@ -41,6 +43,8 @@ _SETTLED = re.compile(
     r"|(?:sha(?:1|256|384|512)|md5)[:=-](?=[0-9]*[a-fA-F])[0-9a-fA-F]{32,128}"
 )
 _REMEMBERED_CHARS = 500
+# Of one key with its value.
+_REMEMBERED_PAIR_CHARS = 4_000
 # Of a text that is too long so much is read at least, or nothing.
 _LEAST_HEAD = 1_000
 # Base64 in base64: deeper is no text but content.
@@ -85,6 +89,8 @@ _SCHEMA_TYPES = frozenset(["string", "number", "integer", "boolean", "object", "
 _SCHEMA_VALUES = frozenset(["default", "const", "enum", "example", "examples"])
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z_]{0,40}")
 _PLAIN_KEY = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]{0,40}")
+# Objects of more keys are of no shape that comes again.
+_SHAPED_KEYS = 64
 _WORDS = re.compile(r"[A-Za-z]{1,64}(?:[_./:$-]{1,2}[A-Za-z]{1,64}){1,7}")
 _SEPARATOR = re.compile(r"[_./:$-]")
 _SEVEN_DIGITS = re.compile(r"(?:\D*\d){7}")
@@ -112,11 +118,15 @@ class Found:
 class Walk:
     """Masks the values of one event. What the reader does not know yet stays, and is noted there."""
 
+    # Whether what was seen to stay as it is need not be looked at again.
+    _remembers = True
+
     def __init__(
         self, reader: Reader, operators: Operators, *, max_text_chars: int, max_event_chars: int
     ) -> None:
         self._reader = reader
         self._operators = operators
+        self._pairs = reader.unchanged_pairs if self._remembers else {}
         self._max_text_chars = max_text_chars
         self._chars_left = max_event_chars
         self._embedded = 0
@@ -132,6 +142,8 @@ class Walk:
         self._layers = 0
         # Values that were written anew though nothing was found in them.
         self.rewritten = 0
+        # How often anything was found, kept or masked.
+        self._counted = 0
 
     def whole(self, kind: str, value: str, recogniser: str = "field") -> str:
         """What stands for a whole value; where its kind is kept, what else it holds is masked."""
@@ -196,6 +208,7 @@ class Walk:
         if (
             masked == value
             and mode is None
+            and not self._layers
             and len(value) <= _REMEMBERED_CHARS
             and (how == "prose" or not _ONE_NAME.fullmatch(value.strip()))
             and self._reader.ask(value, how) == ()
@@ -263,6 +276,7 @@ class Walk:
         return render(value, [f for f, _ in masked], markers)
 
     def _count(self, finding: Finding, operator: str) -> None:
+        self._counted += 1
         (self.kept if operator == Keep.type else self.counts)[finding.entity] += 1
         self.by_operator[operator] += 1
         if self.found is not None:
@@ -279,6 +293,46 @@ class Walk:
             )
 
     def _keyed(self, value: str, key: str) -> str:
+        # Deep in base64 a text is not decoded any more: what stays there need not stay elsewhere.
+        if self._in_secret or self._layers or len(value) > _REMEMBERED_PAIR_CHARS or not self._remembers:  # fmt: skip
+            return self._named(value, key)
+        pair = key, value
+        chars = self._pairs.get(pair)
+        if chars is not None and chars <= self._chars_left:
+            self._chars_left -= chars
+            return value
+        before, left = self._mark(), self._chars_left
+        masked = self._named(value, key)
+        if masked == value and self._mark() == before:
+            self._reader.pair_stays(pair, left - self._chars_left)
+        return masked
+
+    @property
+    def is_quiet(self) -> bool:
+        """True where nothing was found so far."""
+        return not self._counted
+
+    def _mark(self) -> tuple[int, int, int]:
+        """Equal before and after something in which nothing was found, asked in vain or rewritten."""
+        return self._counted, self.rewritten, len(self._reader.missed)
+
+    def remembered(self, value: Any, level: int = 1) -> Any:
+        """A nested value masked, as `value` masks it: at once where an equal one stayed as it was."""
+        if not self._remembers:
+            return self.value(value, level=level)
+        # Not the text but a digest of it: values are long, and few come again.
+        digest = hashlib.blake2b(jsontext.dumps(value), digest_size=16, salt=_LEVELS[level]).digest()
+        chars = self._reader.unchanged_values.get(digest)
+        if chars is not None and chars <= self._chars_left:
+            self._chars_left -= chars
+            return value
+        before, left = self._mark(), self._chars_left
+        masked = self.value(value, level=level)
+        if masked == value and self._mark() == before:
+            self._reader.value_stays(digest, left - self._chars_left)
+        return masked
+
+    def _named(self, value: str, key: str) -> str:
         kind = kind_of(key) or ("SECRET" if self._in_secret else None)
         if kind is None and is_written_name(key, value):
             kind = "PERSON"
@@ -309,24 +363,31 @@ class Walk:
         return self.whole(kind, text, recogniser)
 
     def _object(self, value: dict[str, Any], level: int, schema_of: str = "") -> dict[str, Any]:
-        keys = {key: self.key(key) for key in value}
+        names = tuple(value)
+        shape = _shape(names) if len(names) <= _SHAPED_KEYS else _Shape.of(names)
+        keys = {} if shape.is_plain else {key: self.key(key) for key in names}
         taken = {masked for key, masked in keys.items() if masked == key}
         # {"name": "Authorization", "value": "…"}: the key stands beside its value.
-        beside = [
-            item
-            for key, item in value.items()
-            if isinstance(item, str) and key.lower() in _NAME_KEYS
-        ]
-        said = next((name for name in beside if kind_of(name)), beside[0] if beside else "")
+        said = ""
+        if shape.names and shape.values:
+            beside = [item for key in shape.names if isinstance(item := value[key], str)]
+            said = next((name for name in beside if kind_of(name)), beside[0] if beside else "")
+        known = {} if self._in_secret or self._layers else self._pairs
         masked: dict[str, Any] = {}
         for key, item in value.items():
-            by = said if said and key.lower() in _VALUE_KEYS else key
+            by = said if said and key in shape.values else key
             if schema_of and key in _SCHEMA_VALUES:
                 by = schema_of
-            self.path.append(keys[key])
-            result = self.value(item, by, level + 1)
-            self.path.pop()
-            masked[keys[key] if keys[key] == key else free_key(keys[key], taken)] = result
+            place = key if shape.is_plain else keys[key]
+            chars = known.get((by, item)) if type(item) is str else None
+            if chars is not None and chars <= self._chars_left:
+                self._chars_left -= chars
+                result = item
+            else:
+                self.path.append(place)
+                result = self.value(item, by, level + 1)
+                self.path.pop()
+            masked[place if place == key else free_key(place, taken)] = result
         return masked
 
     def _list(
@@ -433,6 +494,26 @@ def _is_schema(value: dict[str, Any]) -> bool:
     if isinstance(kind, str):
         return kind in _SCHEMA_TYPES and not any(key.lower() in _VALUE_KEYS for key in value)
     return isinstance(kind, list) or not value.keys().isdisjoint({"$ref", "anyOf", "oneOf"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What the keys of an object say."""
+
+    is_plain: bool  # every one stays as it is
+    names: tuple[str, ...]  # those whose value is a key of what stands beside it
+    values: frozenset[str]  # those of what stands beside it
+
+    @classmethod
+    def of(cls, keys: tuple[str, ...]) -> _Shape:
+        return cls(
+            all(map(_is_plain, keys)),
+            tuple(key for key in keys if key.lower() in _NAME_KEYS),
+            frozenset(key for key in keys if key.lower() in _VALUE_KEYS),
+        )
+
+
+_shape = lru_cache(4096)(_Shape.of)
 
 
 def _names_next(before: str, item: Any, *, is_pair: bool) -> bool:

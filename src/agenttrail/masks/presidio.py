@@ -71,7 +71,7 @@ from agenttrail.keys import KeyOptions, read_keys
 from agenttrail.masks._attributes import AttributeWalk, MaskedSignal, Signal, failed_signal
 from agenttrail.masks._envelope import envelope, masked_event
 from agenttrail.masks._explain import Reason, explain
-from agenttrail.masks._fields import REMOVED, mask_field
+from agenttrail.masks._fields import REMOVED, mask_field, stays
 from agenttrail.masks._markers import Markers
 from agenttrail.masks._operators import (
     Keep,
@@ -447,7 +447,7 @@ class PresidioMask:
         for name, value in fields.items():
             if value is None or name == f.PII_POLICY:
                 continue
-            if f.CONSTANTS.get(name) == value:
+            if stays(name, value):
                 masked[name] = value
                 continue
             walk.path = [name]
@@ -461,6 +461,10 @@ class PresidioMask:
         return masked, walk
 
     def _made(self, fields: dict[str, Any], walk: Walk) -> MaskedEvent:
+        if walk.is_quiet and _TOLD.isdisjoint(fields):
+            fields[f.PII_MASKED] = 0
+            fields[f.PII_POLICY] = self._options.policy
+            return masked_event(fields)
         fields[f.PII_MASKED] = fields.get(f.PII_MASKED, 0) + walk.counts.total()
         # What was kept is still there and was found again; what was masked came on top.
         before = {k: n for k, n in fields.get(f.PII_BY_OPERATOR, {}).items() if k != "keep"}
@@ -492,4 +496,6 @@ class PresidioMask:
             return False
 
 
+# What a mask says of its work; an event that went through one before brings it along.
+_TOLD = frozenset({f.PII_MASKED, f.PII_BY_TYPE, f.PII_BY_OPERATOR, f.PII_KEPT})
 _FIELD_KINDS = frozenset(field.kind for field in f.FIELDS.values() if field.kind)
