@@ -103,6 +103,7 @@ def recorded(folder: Path, size: int, seed: int = 1) -> Iterator[bytes]:
     while size > 0:
         for number, lines_of in enumerate(files):
             fresh: dict[str, str] = {}
+            connection = f"{seed}-{number}-{size}"
 
             def other(match: re.Match[str], fresh: dict[str, str] = fresh) -> str:
                 text = match.group()
@@ -113,7 +114,7 @@ def recorded(folder: Path, size: int, seed: int = 1) -> Iterator[bytes]:
 
             for line in lines_of:
                 row = json.loads(line)
-                row["conn"] = f"{seed}-{number}-{size}"
+                row["conn"] = connection
                 if isinstance(row.get("raw"), str):
                     row["raw"] = _NUMBER.sub(other, row["raw"])
                 made = json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode()

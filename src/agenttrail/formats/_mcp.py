@@ -98,8 +98,23 @@ def without_blobs(value: Any) -> Any:
 
     `{"sha256": first 16 bytes in hex, "bytes": decoded size, "mimeType": as the block says}`.
     """
+    return _without_blobs(value) if _has_key(value, b"data", b"blob") else value
+
+
+def _has_key(value: Any, *keys: bytes) -> bool:
+    """False where no object in the value has such a key: its text is searched sooner than itself."""
+    if not isinstance(value, (dict, list)) or not value:
+        return False
+    try:
+        text = jsontext.dumps(value)
+    except (TypeError, ValueError, RecursionError):
+        return True
+    return any(b'"' + key + b'":' in text for key in keys)
+
+
+def _without_blobs(value: Any) -> Any:
     if isinstance(value, list):
-        return [without_blobs(item) for item in value]
+        return [_without_blobs(item) for item in value]
     if not isinstance(value, dict):
         return value
     if value.get("type") in ("image", "audio"):
@@ -111,7 +126,7 @@ def without_blobs(value: Any) -> Any:
     return {
         name: _blob(item, value.get("mimeType"))
         if name == key and isinstance(item, str)
-        else without_blobs(item)
+        else _without_blobs(item)
         for name, item in value.items()
     }
 
@@ -134,12 +149,16 @@ def _hash(content: bytes) -> str:
 
 def without_states(value: Any) -> Any:
     """The value with every requestState in it, however deep, replaced by its hash."""
+    return _without_states(value) if _has_key(value, b"requestState") else value
+
+
+def _without_states(value: Any) -> Any:
     if isinstance(value, list):
-        return [without_states(item) for item in value]
+        return [_without_states(item) for item in value]
     if not isinstance(value, dict):
         return value
     return {
-        key: {"sha256": _state_hash(item)} if key == "requestState" else without_states(item)
+        key: {"sha256": _state_hash(item)} if key == "requestState" else _without_states(item)
         for key, item in value.items()
     }
 
