@@ -20,7 +20,7 @@ from agenttrail.masks._fast import FastRecognisers, Part, Raw, supports, without
 from agenttrail.masks._findings import Finding
 
 _BATCH = 64
-_CHUNK = 256
+_CHUNK = 128
 
 
 class Analyzer:

@@ -23,10 +23,11 @@ titles, lists and dictionaries (see the recognisers); those in other scripts are
 from __future__ import annotations
 
 import importlib.util
+import json
 import logging
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -47,6 +48,41 @@ _BEFORE_MAIL = re.compile(r"(?:[^@]*[/?&#|])?(?:\w+=)?['`{]*")
 
 
 Profile = Literal["stock", "balanced", "fast"]
+
+
+# Made ahead by a fork server, for its workers; by what they depend on.
+_ahead: dict[str, PresidioDetector] = {}
+# One text for each way of reading and each recogniser that loads something when it is first needed.
+_SAMPLES = (
+    "Please write to anna.lee@example.com, see https://www.example.com/a or call +1 212 555 0100 today.",
+    "Card 4111 1111 1111 1111, IBAN DE89370400440532013000, SSN 078-05-1120, 192.0.2.7, 00:00:5e:00:53:01.",
+    "password=Hunter2-not-real and the token AKIAIOSFODNN7EXAMPLE, Dear Ms Anna Lee, born 1990-01-01",
+    "คุณสมชาย ใจดี โทร 081-234-5678 เลขประจำตัวประชาชน 1-1017-00207-36-6",
+    "田中太郎さんの電話番号は03-1234-5678、住所は東京都千代田区千代田1-1です。",
+    "ທ້າວ ສົມສະຫວັນ ໂທ 020 5551 2345",
+)
+
+
+def made(detection: Mapping[str, Any]) -> PresidioDetector:
+    """The detector of some settings, as JSON has them; the one that was made ahead, where it was.
+
+    Raises:
+        OptionError, MaskError: as `PresidioDetector`.
+    """
+    known = _ahead.get(json.dumps(detection, sort_keys=True))
+    if known is not None:
+        return known
+    return PresidioDetector(
+        **{**detection, "entities": frozenset(detection["entities"]) or None,
+           "excluded": frozenset(detection["excluded"])}
+    )  # fmt: skip
+
+
+def make_ahead(detection: Mapping[str, Any]) -> None:
+    """Makes the detector for processes that are forked from this one, and has it load all it needs."""
+    detector = made(detection)
+    list(detector.prose(_SAMPLES))
+    _ahead[json.dumps(detection, sort_keys=True)] = detector
 
 
 class PresidioDetector:

@@ -1,22 +1,24 @@
 """The spaCy model of this process, loaded once; as a module a fork server can load it ahead.
 
-With AGENTTRAIL_PRELOAD_SPACY in the environment, importing this loads that model and Presidio, so
-that every worker forked afterwards shares their memory.
+With AGENTTRAIL_PRELOAD in the environment (the settings of a detector, as JSON), importing this makes
+that detector, so that every worker forked afterwards shares its memory.
 """
 
 from __future__ import annotations
 
 import functools
 import gc
+import importlib
 import importlib.util
+import json
 import os
 import sys
 import types
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
-PRELOAD = "AGENTTRAIL_PRELOAD_SPACY"
+PRELOAD = "AGENTTRAIL_PRELOAD"
 
 
 def import_presidio() -> None:
@@ -104,23 +106,16 @@ def _outlive_exit() -> None:
     atexit.unregister(finalize)
 
 
-def _preload(name: str) -> None:
-    """Loads what every worker needs, to be shared by them; the collector then leaves it alone."""
+def _preload(detection: str) -> None:
+    """Makes what every worker needs, to be shared by them; the collector then leaves it alone."""
     gc.disable()
-    load(name)
-    for module in (
-        "agenttrail.masks.presidio", "agenttrail.masks._detect", "agenttrail.masks._analyse",
-        "agenttrail.masks._fast", "agenttrail.masks._workers", "agenttrail.recognizers.thai",
-        "agenttrail.recognizers.japanese", "agenttrail.recognizers.secrets", "phonenumbers",
-        "presidio_analyzer.predefined_recognizers", "tldextract", "regex",
-    ):  # fmt: skip
-        importlib.import_module(module)
-    from agenttrail.recognizers.thai_names import read_lists
-
-    read_lists()
+    # What is wrong here a worker meets too, and tells.
+    with suppress(Exception):
+        importlib.import_module("agenttrail.masks._workers")
+        importlib.import_module("agenttrail.masks._detect").make_ahead(json.loads(detection))
     gc.freeze()
     gc.enable()
 
 
-if _name := os.environ.get(PRELOAD):
-    _preload(_name)
+if _detection := os.environ.get(PRELOAD):
+    _preload(_detection)

@@ -7,6 +7,7 @@ one by one, and the one that kills a worker twice goes on as its envelope (fail 
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import signal
@@ -35,15 +36,15 @@ class WorkerMask:
 
     Args:
         options: with `workers` 1; built again in every worker.
-        model: spaCy model that the fork server loads ahead.
+        detection: settings of the detector, which the fork server makes ahead.
         lost: masks events that no worker survived; it has no detector, so their text is left out.
     """
 
     def __init__(
-        self, options: PresidioOptions, workers: int, *, model: str, lost: PresidioMask
+        self, options: PresidioOptions, workers: int, *, detection: Mapping[str, Any], lost: PresidioMask
     ) -> None:
         self._options, self._workers, self._lost = options, workers, lost
-        os.environ[PRELOAD] = model
+        os.environ[PRELOAD] = json.dumps(detection)
         # One thread each: the workers are the parallelism.
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         self._context = multiprocessing.get_context("forkserver")

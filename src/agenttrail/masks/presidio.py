@@ -208,7 +208,7 @@ class PresidioOptions:
         read_keys("encryption_keys", self.encryption_keys)
         options = replace(self, workers=1)
         lost = PresidioMask(options, LostDetector(), frozenset())
-        return WorkerMask(options, self.workers, model=self.spacy_model, lost=lost)
+        return WorkerMask(options, self.workers, detection=self._detection(), lost=lost)
 
     def one(self) -> PresidioMask:
         """The mask in this process; loads the model and reads the keys.
@@ -220,25 +220,9 @@ class PresidioOptions:
         pseudonym_keys = read_keys("pseudonym_keys", self.pseudonym_keys)
         encryption_keys = read_keys("encryption_keys", self.encryption_keys)
         self._check_regions()
-        from agenttrail.masks._detect import PresidioDetector
+        from agenttrail.masks._detect import made
 
-        # With stock our defaults give way to Presidio's; what a user chose stays.
-        own = self.profile != "stock"
-        excluded = (
-            ()
-            if self.entities or (not own and self.exclude_entities == _NOISE)
-            else self.exclude_entities
-        )
-        detector = PresidioDetector(
-            language=self.language,
-            model=self.spacy_model,
-            entities=frozenset(self.entities) or None,
-            excluded=frozenset(excluded),
-            score_threshold=self.score_threshold if own or self.score_threshold != _SCORE else None,
-            phone_regions=self.phone_regions if own or self.phone_regions != _REGIONS else None,
-            profile=self.profile,
-            recognizers=self.recognizers,
-        )
+        detector = made(self._detection())
         kinds = detector.known | KINDS | _FIELD_KINDS
         unknown = sorted(set(self.operators) - kinds)
         if unknown:
@@ -257,6 +241,22 @@ class PresidioOptions:
             regions=self.phone_regions,
         )
         return PresidioMask(self, detector, detector.known, operators)
+
+    def _detection(self) -> dict[str, Any]:
+        """What the detector depends on, as JSON has it: the arguments of `_detect.made`."""
+        # With stock our defaults give way to Presidio's; what a user chose stays.
+        own = self.profile != "stock"
+        hides = not self.entities and (own or self.exclude_entities != _NOISE)
+        return {
+            "language": self.language,
+            "model": self.spacy_model,
+            "entities": sorted(self.entities),
+            "excluded": sorted(self.exclude_entities) if hides else [],
+            "score_threshold": self.score_threshold if own or self.score_threshold != _SCORE else None,
+            "phone_regions": list(self.phone_regions) if own or self.phone_regions != _REGIONS else None,
+            "profile": self.profile,
+            "recognizers": list(self.recognizers),
+        }  # fmt: skip
 
     def _check_regions(self) -> None:
         from phonenumbers import SUPPORTED_REGIONS
