@@ -142,6 +142,8 @@ class Walk:
         self._layers = 0
         # Values that were written anew though nothing was found in them.
         self.rewritten = 0
+        # True where the event is too large for a copy of its values.
+        self.is_large = False
         # How often anything was found, kept or masked.
         self._counted = 0
 
@@ -318,7 +320,7 @@ class Walk:
 
     def remembered(self, value: Any, level: int = 1) -> Any:
         """A nested value masked, as `value` masks it: at once where an equal one stayed as it was."""
-        if not self._remembers:
+        if self.is_large or not self._remembers:
             return self.value(value, level=level)
         # Not the text but a digest of it: values are long, and few come again.
         digest = hashlib.blake2b(jsontext.dumps(value), digest_size=16, salt=_LEVELS[level]).digest()

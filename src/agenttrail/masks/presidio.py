@@ -442,6 +442,8 @@ class PresidioMask:
     def _walk(self, fields: Mapping[str, Any], *, found: bool = False) -> _Walked:
         walk = self._new_walk(Walk, fields.get(f.DATA_CATEGORIES))
         walk.found = [] if found else None
+        size = fields.get(f.SOURCE_BYTES)
+        walk.is_large = isinstance(size, int) and size > _LARGE_BYTES
         masked: dict[str, Any] = {}
         removed = 0
         for name, value in fields.items():
@@ -496,6 +498,8 @@ class PresidioMask:
             return False
 
 
+# Of an event of more nothing is remembered whole: it does not come again.
+_LARGE_BYTES = 100_000
 # What a mask says of its work; an event that went through one before brings it along.
 _TOLD = frozenset({f.PII_MASKED, f.PII_BY_TYPE, f.PII_BY_OPERATOR, f.PII_KEPT})
 _FIELD_KINDS = frozenset(field.kind for field in f.FIELDS.values() if field.kind)

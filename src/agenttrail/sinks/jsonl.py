@@ -35,6 +35,7 @@ from agenttrail import jsontext
 from agenttrail.errors import OptionError, RetryLater, Unreachable
 from agenttrail.seams import MaskedEvent
 
+_JOINED_BYTES = 1 << 20
 _TAIL_LINES = 5_000  # lines whose ids are remembered at start: several batches
 _BLOCK_BYTES = 1 << 16
 
@@ -243,11 +244,12 @@ class JsonlSink:
                 continue  # a line of another program in the same file
 
     def _append(self, descriptor: int, events: Sequence[MaskedEvent]) -> None:
-        data = memoryview(b"".join(event.line + b"\n" for event in events))
         size = os.fstat(descriptor).st_size
         try:
-            while data:
-                data = data[os.write(descriptor, data) :]
+            for part in _joined([event.line for event in events]):
+                data = memoryview(part)
+                while data:
+                    data = data[os.write(descriptor, data) :]
             if self._regular:
                 os.fsync(descriptor)
         except OSError:
@@ -289,6 +291,24 @@ class JsonlSink:
             rf"{re.escape(stem)}-\d{{8}}T\d{{6}}-\d{{3,}}{re.escape(ending)}(?:\.gz)?"
         )
         return sorted(os.path.join(folder, n) for n in os.listdir(folder) if ours.fullmatch(n))
+
+
+def _joined(lines: Sequence[bytes]) -> Iterator[bytes]:
+    """Lines with their ends, a megabyte at once; of a longer line there is no second copy."""
+    small: list[bytes] = []
+    size = 0
+    for line in lines:
+        if small and size + len(line) > _JOINED_BYTES:
+            yield b"".join(small)
+            small, size = [], 0
+        if len(line) > _JOINED_BYTES:
+            yield line
+            yield b"\n"
+        else:
+            small += line, b"\n"
+            size += len(line)
+    if small:
+        yield b"".join(small)
 
 
 def _is_json(line: bytes) -> bool:
