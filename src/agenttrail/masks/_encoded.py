@@ -57,7 +57,7 @@ def described(content: bytes, media_type: str = _OCTETS) -> str:
 
 def is_described(text: str) -> bool:
     """True for what `described` writes, of which the digest is no number."""
-    match = _DESCRIBED.fullmatch(text)
+    match = _DESCRIBED.fullmatch(text) if text.startswith("data:") else None
     if match is None or not _MEDIA.fullmatch(text[5:].split(";")[0]):
         return False
     return match[1] is None or shapes.HEX.fits(match[1])
@@ -129,7 +129,7 @@ def readable(text: str) -> str | None:
 def whole(text: str) -> str | None:
     """The text that a string holds which is base64 from its first sign to its last, or None."""
     bare = text.strip()
-    if len(bare) < 12 or _MAYBE.match(bare) is None or _RUN.fullmatch(bare) is None:
+    if len(bare) < 12 or " " in bare or _MAYBE.match(bare) is None or _RUN.fullmatch(bare) is None:
         return None
     return readable(bare)
 

@@ -29,6 +29,7 @@ _REMEMBERED_CHARS = 80
 
 _LONGS = frozenset(field.name for field in f.FIELDS.values() if field.type == "long")
 _STRINGS = frozenset(field.name for field in f.FIELDS.values() if field.type in ("keyword", "text"))
+_BOOLEANS = frozenset(field.name for field in f.FIELDS.values() if field.type == "boolean")
 _LISTS = frozenset(field.name for field in f.FIELDS.values() if field.type == "keywords")
 
 
@@ -42,6 +43,8 @@ def stays(name: str, value: Any) -> bool:
         return len(value) <= _REMEMBERED_CHARS and name in _STRINGS and _is_left_alone(name, value)
     if kind is int:
         return name in _LONGS
+    if kind is bool:
+        return name in _BOOLEANS
     if kind is list and name in _LISTS:
         return all(
             type(item) is str and len(item) <= _REMEMBERED_CHARS and _is_left_alone(name, item)

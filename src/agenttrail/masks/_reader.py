@@ -73,8 +73,9 @@ class Reader:
         self.missed: list[tuple[str, Mode]] = []
         # Texts that stay as they are under any key, and the characters that they count for.
         self.unchanged: dict[str, int] = {}
-        # The same of a text under its key, and of nested values by their digest.
+        # The same of a text under its key, of a field's, and of nested values by their digest.
         self.unchanged_pairs: dict[tuple[str, str], int] = {}
+        self.unchanged_fields: dict[tuple[str, str], int] = {}
         self.unchanged_values: dict[bytes, int] = {}
         self._unchanged_chars = 0
 
@@ -108,6 +109,11 @@ class Reader:
         # The text is one that is remembered anyway, mostly; the key is one of few.
         self._unchanged_chars += len(pair[1]) + 100
         self.unchanged_pairs[pair] = chars
+
+    def field_stays(self, name: str, text: str, chars: int) -> None:
+        """Notes that a text stays as it is in this field."""
+        self._unchanged_chars += len(text) + 100
+        self.unchanged_fields[name, text] = chars
 
     def value_stays(self, digest: bytes, chars: int) -> None:
         """Notes that a nested value stays as it is, by its digest."""
@@ -202,6 +208,7 @@ class Reader:
         if self._unchanged_chars > self._cache_chars:
             self.unchanged.clear()
             self.unchanged_pairs.clear()
+            self.unchanged_fields.clear()
             self.unchanged_values.clear()
             self._unchanged_chars = 0
         while self._chars > self._cache_chars:

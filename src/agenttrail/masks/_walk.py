@@ -13,11 +13,12 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from agenttrail import fields as f
 from agenttrail import jsontext, shapes
 from agenttrail.masks._encoded import encode, is_described, whole, without_content
 from agenttrail.masks._findings import Finding, render
@@ -42,6 +43,7 @@ _SETTLED = re.compile(
     r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
     r"|(?:sha(?:1|256|384|512)|md5)[:=-](?=[0-9]*[a-fA-F])[0-9a-fA-F]{32,128}"
 )
+_SETTLED_CHARS = 160
 _REMEMBERED_CHARS = 500
 # Of one key with its value.
 _REMEMBERED_PAIR_CHARS = 4_000
@@ -127,6 +129,7 @@ class Walk:
         self._reader = reader
         self._operators = operators
         self._pairs = reader.unchanged_pairs if self._remembers else {}
+        self._fields = reader.unchanged_fields if self._remembers else {}
         self._max_text_chars = max_text_chars
         self._chars_left = max_event_chars
         self._embedded = 0
@@ -191,7 +194,8 @@ class Walk:
         if unchanged is not None and unchanged <= self._chars_left:
             self._chars_left -= unchanged
             return value
-        value = _LONE.sub("\ufffd", value)
+        if not value.isascii():
+            value = _LONE.sub("\ufffd", value)
         if not value or is_settled(value) or self.is_marker(value) or is_time(value, key):
             return value
         if len(value) >= 12:
@@ -220,7 +224,7 @@ class Walk:
 
     def _decoded(self, value: str, key: str) -> str | None:
         """A string with content that is no text, or with text in base64, masked; else None."""
-        match = _BASE64.fullmatch(value)
+        match = _BASE64.fullmatch(value) if value.startswith("=?") else None
         if match:
             return self._base64(value, match.group(1), key)
         without = without_content(value)
@@ -313,6 +317,24 @@ class Walk:
     def is_quiet(self) -> bool:
         """True where nothing was found so far."""
         return not self._counted
+
+    def field_stays(self, name: str, value: Any) -> bool:
+        """True for a field's string that was seen to stay as it is; it counts for its characters."""
+        chars = self._fields.get((name, value)) if type(value) is str else None
+        if chars is None or chars > self._chars_left:
+            return False
+        self._chars_left -= chars
+        return True
+
+    def field(self, name: str, value: Any, mask: Callable[[f.Field, Any, Walk], Any]) -> Any:
+        """A field's value masked, and a string that stays as it is remembered."""
+        if type(value) is not str or len(value) > _REMEMBERED_CHARS or not self._remembers:
+            return mask(f.FIELDS[name], value, self)
+        before, left = self._mark(), self._chars_left
+        masked = mask(f.FIELDS[name], value, self)
+        if masked == value and self._mark() == before:
+            self._reader.field_stays(name, value, left - self._chars_left)
+        return masked
 
     def _mark(self) -> tuple[int, int, int]:
         """Equal before and after something in which nothing was found, asked in vain or rewritten."""
@@ -417,9 +439,10 @@ class Walk:
 
     def _mode(self, text: str, key: str) -> Mode:
         """Prose is what the model can say something about: two words, or one capitalised."""
-        if _ONE_NAME.fullmatch(text.strip()):
+        stripped = text.strip()
+        if _ONE_NAME.fullmatch(stripped):
             return "plain" if key in _SCHEMA_KEYS else "prose"
-        bare = self._reader.bare(text).strip()
+        bare = stripped if "<" not in text else self._reader.bare(text).strip()
         if len(bare.split(None, 1)) < 2 and "%20" not in bare and "+" not in bare:
             return "plain"
         words = _WORD.finditer(bare)
@@ -546,6 +569,9 @@ def _is_plain(key: str) -> bool:
 
 def is_settled(text: str) -> bool:
     """True for a string that no personal data fits: a machine's id, a digest, a timestamp."""
+    # None of them is longer, and but for a timestamp none holds a space.
+    if len(text) > _SETTLED_CHARS or (" " in text and not text[0].isdecimal()):
+        return False
     return (
         shapes.MADE_ID.fits(text) or shapes.HEX.fits(text) or _SETTLED.fullmatch(text) is not None
     )

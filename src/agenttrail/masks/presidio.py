@@ -449,11 +449,11 @@ class PresidioMask:
         for name, value in fields.items():
             if value is None or name == f.PII_POLICY:
                 continue
-            if stays(name, value):
+            if walk.field_stays(name, value) or stays(name, value):
                 masked[name] = value
                 continue
             walk.path = [name]
-            result = mask_field(f.FIELDS[name], value, walk)
+            result = walk.field(name, value, mask_field)
             if result is REMOVED:
                 removed += 1
             else:
