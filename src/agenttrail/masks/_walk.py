@@ -345,7 +345,9 @@ class Walk:
         if self.is_large or not self._remembers:
             return self.value(value, level=level)
         # Not the text but a digest of it: values are long, and few come again.
-        digest = hashlib.blake2b(jsontext.dumps(value), digest_size=16, salt=_LEVELS[level]).digest()
+        digest = hashlib.blake2b(
+            jsontext.dumps(value), digest_size=16, salt=_LEVELS[level]
+        ).digest()
         chars = self._reader.unchanged_values.get(digest)
         if chars is not None and chars <= self._chars_left:
             self._chars_left -= chars

@@ -41,7 +41,12 @@ class WorkerMask:
     """
 
     def __init__(
-        self, options: PresidioOptions, workers: int, *, detection: Mapping[str, Any], lost: PresidioMask
+        self,
+        options: PresidioOptions,
+        workers: int,
+        *,
+        detection: Mapping[str, Any],
+        lost: PresidioMask,
     ) -> None:
         self._options, self._workers, self._lost = options, workers, lost
         os.environ[PRELOAD] = json.dumps(detection)
