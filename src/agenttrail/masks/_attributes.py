@@ -31,8 +31,9 @@ from agenttrail import shapes
 from agenttrail.masks._attribute_names import PARENTS, Policy, policy_of
 from agenttrail.masks._encoded import described
 from agenttrail.masks._envelope import named
+from agenttrail.masks._objects import free_key, is_settled
 from agenttrail.masks._rules import kind_of
-from agenttrail.masks._walk import Walk, free_key, is_settled
+from agenttrail.masks._walk import Walk
 
 FAILED = "<MASKING_FAILED>"
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agenttrail import fields as f
 from agenttrail import jsontext
 from agenttrail.masks._fields import fits_type
 from agenttrail.seams import MaskedEvent
 
+if TYPE_CHECKING:
+    from agenttrail.masks._walk import Walk
+
+# What a mask says of its work; an event that went through one before brings it along.
+_TOLD = frozenset({f.PII_MASKED, f.PII_BY_TYPE, f.PII_BY_OPERATOR, f.PII_KEPT})
 # What the schema requires of every event, for one of which nothing else may leave.
 _LAST_RESORT: dict[str, Any] = {
     f.TIMESTAMP: "1970-01-01T00:00:00Z",
@@ -74,6 +80,27 @@ def masked_event(fields: dict[str, Any]) -> MaskedEvent:
     """The event of masked fields, with its line."""
     line = jsontext.dumps(f.to_document(fields))
     return MaskedEvent(fields, line, failed=fields.get(f.PII_FAILED) is True)
+
+
+def counted(fields: dict[str, Any], walk: Walk, *, policy: str) -> MaskedEvent:
+    """The event of masked fields, with what the walk over them found."""
+    if walk.is_quiet and _TOLD.isdisjoint(fields):
+        fields[f.PII_MASKED] = 0
+        fields[f.PII_POLICY] = policy
+        return masked_event(fields)
+    fields[f.PII_MASKED] = fields.get(f.PII_MASKED, 0) + walk.counts.total()
+    # What was kept is still there and was found again; what was masked came on top.
+    before = {k: n for k, n in fields.get(f.PII_BY_OPERATOR, {}).items() if k != "keep"}
+    for name, counts in (
+        (f.PII_BY_TYPE, Counter(fields.get(f.PII_BY_TYPE, {})) + walk.counts),
+        (f.PII_BY_OPERATOR, Counter(before) + walk.by_operator),
+        (f.PII_KEPT, walk.kept),
+    ):
+        fields.pop(name, None)
+        if counts:
+            fields[name] = dict(sorted(counts.items()))
+    fields[f.PII_POLICY] = policy
+    return masked_event(fields)
 
 
 def lost_event(fields: Mapping[str, Any], error: str, *, policy: str) -> MaskedEvent:

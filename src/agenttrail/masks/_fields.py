@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from agenttrail import fields as f
 from agenttrail import jsontext
-from agenttrail.masks._walk import Walk, is_settled
+from agenttrail.masks._objects import is_settled
+from agenttrail.masks._walk import Walk
 
 
 class _Removed:

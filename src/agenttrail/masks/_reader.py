@@ -13,6 +13,7 @@ from agenttrail.masks._noise import NAMES, useful
 from agenttrail.masks._prefilter import NOTHING, Hits, Prefilter, Source
 from agenttrail.masks._readings import TRIGGERS, Reading, readings
 from agenttrail.masks._rules import RULES, rule_findings
+from agenttrail.masks._unchanged import Unchanged
 
 # prose: recognisers and language model; plain: recognisers only; token: recognisers only, and a
 # bare run of digits is no phone (ids of machines are such runs).
@@ -71,13 +72,7 @@ class Reader:
         self._rules = Prefilter([Source(p, 0) for p, _ in RULES] + [Source(p, 0) for p in TRIGGERS])
         # What was asked in vain, in order, until the caller clears it.
         self.missed: list[tuple[str, Mode]] = []
-        # Texts that stay as they are under any key, and the characters that they count for.
-        self.unchanged: dict[str, int] = {}
-        # The same of a text under its key, of a field's, and of nested values by their digest.
-        self.unchanged_pairs: dict[tuple[str, str], int] = {}
-        self.unchanged_fields: dict[tuple[str, str], int] = {}
-        self.unchanged_values: dict[bytes, int] = {}
-        self._unchanged_chars = 0
+        self.unchanged = Unchanged(cache_chars)
 
     def is_marker(self, text: str) -> bool:
         return self._markers.is_marker(text)
@@ -97,28 +92,6 @@ class Reader:
         else:
             self._known.move_to_end((text, mode))
         return answer
-
-    def stays(self, text: str, chars: int) -> None:
-        """Notes that a text stays as it is under any key, and the characters it counts for."""
-        if text not in self.unchanged:
-            self._unchanged_chars += len(text) + 100
-        self.unchanged[text] = chars
-
-    def pair_stays(self, pair: tuple[str, str], chars: int) -> None:
-        """Notes that a text stays as it is under this key, and the characters it counts for."""
-        # The text is one that is remembered anyway, mostly; the key is one of few.
-        self._unchanged_chars += len(pair[1]) + 100
-        self.unchanged_pairs[pair] = chars
-
-    def field_stays(self, name: str, text: str, chars: int) -> None:
-        """Notes that a text stays as it is in this field."""
-        self._unchanged_chars += len(text) + 100
-        self.unchanged_fields[name, text] = chars
-
-    def value_stays(self, digest: bytes, chars: int) -> None:
-        """Notes that a nested value stays as it is, by its digest."""
-        self._unchanged_chars += 100
-        self.unchanged_values[digest] = chars
 
     def finds(self, asked: Iterable[tuple[str, Mode]]) -> bool:
         """Whether anything was found in any of these, which are known now."""
@@ -205,12 +178,7 @@ class Reader:
 
     def trim(self) -> None:
         """Brings memory back within its bound; called between batches."""
-        if self._unchanged_chars > self._cache_chars:
-            self.unchanged.clear()
-            self.unchanged_pairs.clear()
-            self.unchanged_fields.clear()
-            self.unchanged_values.clear()
-            self._unchanged_chars = 0
+        self.unchanged.trim()
         while self._chars > self._cache_chars:
             (text, _), _ = self._known.popitem(last=False)
             self._chars -= len(text) + 100

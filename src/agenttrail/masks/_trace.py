@@ -86,7 +86,7 @@ class TracedWalk(Walk):
 
     def text(self, value: str, key: str = "", mode: Mode | None = None) -> str:
         # A text that is known to stay would be passed over, and none of its leaves noted.
-        self._reader.unchanged.pop(value, None)
+        self._reader.unchanged.texts.pop(value, None)
         return super().text(value, key, mode)
 
     def words(self, value: str, mode: Mode) -> str:

@@ -10,18 +10,27 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from agenttrail import fields as f
-from agenttrail import jsontext, shapes
+from agenttrail import jsontext
 from agenttrail.masks._encoded import encode, is_described, whole, without_content
 from agenttrail.masks._findings import Finding, render
+from agenttrail.masks._objects import (
+    SCHEMA_KEYS,
+    SCHEMA_VALUES,
+    free_key,
+    has_twins,
+    is_plain,
+    is_schema,
+    is_settled,
+    keys_of,
+    names_next,
+)
 from agenttrail.masks._operators import Keep, Operator, Operators
 from agenttrail.masks._people import is_written_name
 from agenttrail.masks._reader import Mode, Reader
@@ -39,11 +48,6 @@ MAX_LEVELS = 32
 _LEVELS = {0: b"0", 1: b"1"}
 # Each round masks more of a text, so it ends by itself; the bound is for a detector gone wrong.
 _ROUNDS = 10
-_SETTLED = re.compile(
-    r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
-    r"|(?:sha(?:1|256|384|512)|md5)[:=-](?=[0-9]*[a-fA-F])[0-9a-fA-F]{32,128}"
-)
-_SETTLED_CHARS = 160
 _REMEMBERED_CHARS = 500
 # Of one key with its value.
 _REMEMBERED_PAIR_CHARS = 4_000
@@ -55,47 +59,8 @@ _LAYERS = 3
 _LONE = re.compile("[\ud800-\udfff]")
 _WORD = re.compile(r"[A-Za-zÀ-ɏ]+")
 _ONE_NAME = re.compile(r"[A-ZÀ-Þ][a-zß-ÿ'’-]{2,}")
-# Keys whose one capitalised word is a name of a program's, not of a person.
-_SCHEMA_KEYS = frozenset(
-    [
-        "name",
-        "type",
-        "role",
-        "kind",
-        "status",
-        "state",
-        "tool",
-        "tool_name",
-        "toolName",
-        "server",
-        "method",
-        "action",
-        "mode",
-        "level",
-        "title",
-        "event",
-        "operation",
-        "subagent_type",
-        "description",
-        "format",
-        "language",
-        "class",
-        "code",
-        "reason",
-    ]
-)
-_NAME_KEYS = frozenset(["name", "key", "field", "header", "parameter", "variable", "option"])
-_VALUE_KEYS = frozenset(["value", "val", "values"])
-# JSON Schema 2020-12: what says that an object describes a value, and what in it holds values.
-_SCHEMA_TYPES = frozenset(["string", "number", "integer", "boolean", "object", "array", "null"])
-_SCHEMA_VALUES = frozenset(["default", "const", "enum", "example", "examples"])
-_IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z_]{0,40}")
-_PLAIN_KEY = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]{0,40}")
-# Objects of more keys are of no shape that comes again.
-_SHAPED_KEYS = 64
 _WORDS = re.compile(r"[A-Za-z]{1,64}(?:[_./:$-]{1,2}[A-Za-z]{1,64}){1,7}")
 _SEPARATOR = re.compile(r"[_./:$-]")
-_SEVEN_DIGITS = re.compile(r"(?:\D*\d){7}")
 # MCP 2026-07-28, Streamable HTTP: header values that are not ASCII.
 _BASE64 = re.compile(r"=\?base64\?([A-Za-z0-9+/=]*)\?=")
 
@@ -128,8 +93,8 @@ class Walk:
     ) -> None:
         self._reader = reader
         self._operators = operators
-        self._pairs = reader.unchanged_pairs if self._remembers else {}
-        self._fields = reader.unchanged_fields if self._remembers else {}
+        self._pairs = reader.unchanged.pairs if self._remembers else {}
+        self._fields = reader.unchanged.fields if self._remembers else {}
         self._max_text_chars = max_text_chars
         self._chars_left = max_event_chars
         self._embedded = 0
@@ -179,18 +144,18 @@ class Walk:
         if not isinstance(value, (dict, list, tuple)):
             raise TypeError("not a JSON value")
         outer = self._in_secret
-        is_schema = isinstance(value, dict) and _is_schema(value)
-        self._in_secret = outer or (holds_secrets(key) and not is_schema)
+        describes = isinstance(value, dict) and is_schema(value)
+        self._in_secret = outer or (holds_secrets(key) and not describes)
         try:
             if isinstance(value, dict):
-                return self._object(value, level, key if is_schema else "")
+                return self._object(value, level, key if describes else "")
             return self._list(value, key, level)
         finally:
             self._in_secret = outer
 
     def text(self, value: str, key: str = "", mode: Mode | None = None) -> str:
         """A string masked: left alone, or as JSON, or as words."""
-        unchanged = self._reader.unchanged.get(value)
+        unchanged = self._reader.unchanged.texts.get(value)
         if unchanged is not None and unchanged <= self._chars_left:
             self._chars_left -= unchanged
             return value
@@ -219,7 +184,7 @@ class Walk:
             and (how == "prose" or not _ONE_NAME.fullmatch(value.strip()))
             and self._reader.ask(value, how) == ()
         ):
-            self._reader.stays(value, before - self._chars_left)
+            self._reader.unchanged.text(value, before - self._chars_left)
         return masked
 
     def _decoded(self, value: str, key: str) -> str | None:
@@ -310,7 +275,7 @@ class Walk:
         before, left = self._mark(), self._chars_left
         masked = self._named(value, key)
         if masked == value and self._mark() == before:
-            self._reader.pair_stays(pair, left - self._chars_left)
+            self._reader.unchanged.pair(pair, left - self._chars_left)
         return masked
 
     @property
@@ -333,7 +298,7 @@ class Walk:
         before, left = self._mark(), self._chars_left
         masked = mask(f.FIELDS[name], value, self)
         if masked == value and self._mark() == before:
-            self._reader.field_stays(name, value, left - self._chars_left)
+            self._reader.unchanged.field(name, value, left - self._chars_left)
         return masked
 
     def _mark(self) -> tuple[int, int, int]:
@@ -348,14 +313,14 @@ class Walk:
         digest = hashlib.blake2b(
             jsontext.dumps(value), digest_size=16, salt=_LEVELS[level]
         ).digest()
-        chars = self._reader.unchanged_values.get(digest)
+        chars = self._reader.unchanged.values.get(digest)
         if chars is not None and chars <= self._chars_left:
             self._chars_left -= chars
             return value
         before, left = self._mark(), self._chars_left
         masked = self.value(value, level=level)
         if masked == value and self._mark() == before:
-            self._reader.value_stays(digest, left - self._chars_left)
+            self._reader.unchanged.value(digest, left - self._chars_left)
         return masked
 
     def _named(self, value: str, key: str) -> str:
@@ -390,7 +355,7 @@ class Walk:
 
     def _object(self, value: dict[str, Any], level: int, schema_of: str = "") -> dict[str, Any]:
         names = tuple(value)
-        shape = _shape(names) if len(names) <= _SHAPED_KEYS else _Shape.of(names)
+        shape = keys_of(names)
         keys = {} if shape.is_plain else {key: self.key(key) for key in names}
         taken = {masked for key, masked in keys.items() if masked == key}
         # {"name": "Authorization", "value": "…"}: the key stands beside its value.
@@ -402,7 +367,7 @@ class Walk:
         masked: dict[str, Any] = {}
         for key, item in value.items():
             by = said if said and key in shape.values else key
-            if schema_of and key in _SCHEMA_VALUES:
+            if schema_of and key in SCHEMA_VALUES:
                 by = schema_of
             place = key if shape.is_plain else keys[key]
             chars = known.get((by, item)) if type(item) is str else None
@@ -427,7 +392,7 @@ class Walk:
             if isinstance(item, (list, tuple)) and not self._in_secret and level < MAX_LEVELS:
                 masked.append(self._list(item, key, level + 1, inner=True))
             else:
-                by = before if _names_next(before, item, is_pair=inner and len(value) == 2) else key
+                by = before if names_next(before, item, is_pair=inner and len(value) == 2) else key
                 masked.append(self.value(item, by.lstrip("-"), level + 1))
             before = item if isinstance(item, str) else ""
             self.path.pop()
@@ -435,7 +400,7 @@ class Walk:
 
     def key(self, key: str) -> str:
         """A key masked."""
-        if _is_plain(key):
+        if is_plain(key):
             return key
         return self.words(without_content(_LONE.sub("\ufffd", key)), self._mode(key, ""))
 
@@ -443,7 +408,7 @@ class Walk:
         """Prose is what the model can say something about: two words, or one capitalised."""
         stripped = text.strip()
         if _ONE_NAME.fullmatch(stripped):
-            return "plain" if key in _SCHEMA_KEYS else "prose"
+            return "plain" if key in SCHEMA_KEYS else "prose"
         bare = stripped if "<" not in text else self._reader.bare(text).strip()
         if len(bare.split(None, 1)) < 2 and "%20" not in bare and "+" not in bare:
             return "plain"
@@ -471,7 +436,7 @@ class Walk:
             masked = self.value(parsed, key if isinstance(parsed, list) else "")
         finally:
             self._embedded -= 1
-        if self.counts.total() + self.rewritten == before and not _has_twins(value):
+        if self.counts.total() + self.rewritten == before and not has_twins(value):
             return value
         return jsontext.dumps(masked).decode()
 
@@ -513,93 +478,3 @@ def _head(text: str, most: int) -> str:
         return ""
     end = max(text.rfind(space, most - _LEAST_HEAD // 2, most) for space in " \n\t")
     return text[:end].rstrip() if end > 0 else ""
-
-
-def _is_schema(value: dict[str, Any]) -> bool:
-    """True for an object that describes a value instead of holding one."""
-    kind = value.get("type")
-    if isinstance(kind, str):
-        return kind in _SCHEMA_TYPES and not any(key.lower() in _VALUE_KEYS for key in value)
-    return isinstance(kind, list) or not value.keys().isdisjoint({"$ref", "anyOf", "oneOf"})
-
-
-@dataclass(frozen=True, slots=True)
-class _Shape:
-    """What the keys of an object say."""
-
-    is_plain: bool  # every one stays as it is
-    names: tuple[str, ...]  # those whose value is a key of what stands beside it
-    values: frozenset[str]  # those of what stands beside it
-
-    @classmethod
-    def of(cls, keys: tuple[str, ...]) -> _Shape:
-        return cls(
-            all(map(_is_plain, keys)),
-            tuple(key for key in keys if key.lower() in _NAME_KEYS),
-            frozenset(key for key in keys if key.lower() in _VALUE_KEYS),
-        )
-
-
-_shape = lru_cache(4096)(_Shape.of)
-
-
-def _names_next(before: str, item: Any, *, is_pair: bool) -> bool:
-    """True where one item of a list is the key of the next: --token X, ["X-Api-Key", "…"].
-
-    Lists of field names are no such pairs: two of them stand side by side, and ["password", "city"]
-    is two words unless it stands in a list of pairs.
-    """
-    if not isinstance(item, (str, int, float)) or len(before) > 100 or before[:2] == "- ":
-        return False
-    if before.startswith("--"):
-        return kind_of(before[2:]) == "SECRET" and not str(item).startswith("-")
-    if kind_of(before) is None or (isinstance(item, str) and kind_of(item) is not None):
-        return False
-    if is_pair:
-        # A count behind a word is none: ["phone", 0].
-        return isinstance(item, str) or abs(item) >= 1000
-    return kind_of(before) == "SECRET" and isinstance(item, str) and not _IDENTIFIER.fullmatch(item)
-
-
-@lru_cache(4096)
-def _is_plain(key: str) -> bool:
-    """True for a key that is no personal data: a name of a program's, a machine's id."""
-    if _PLAIN_KEY.fullmatch(key) and not _SEVEN_DIGITS.match(key) and whole(key) is None:
-        return True
-    return is_settled(key)
-
-
-def is_settled(text: str) -> bool:
-    """True for a string that no personal data fits: a machine's id, a digest, a timestamp."""
-    # None of them is longer, and but for a timestamp none holds a space.
-    if len(text) > _SETTLED_CHARS or (" " in text and not text[0].isdecimal()):
-        return False
-    return (
-        shapes.MADE_ID.fits(text) or shapes.HEX.fits(text) or _SETTLED.fullmatch(text) is not None
-    )
-
-
-def free_key(key: str, taken: set[str]) -> str:
-    """`key`, or with the first number behind it that makes it differ from all in `taken`."""
-    free, number = key, 1
-    while free in taken:
-        number += 1
-        free = f"{key}_{number}"
-    taken.add(free)
-    return free
-
-
-def _has_twins(text: str) -> bool:
-    """True where JSON text has one key twice: what the first one holds was not looked at."""
-
-    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        unique = dict(items)
-        if len(unique) < len(items):
-            raise KeyError
-        return unique
-
-    try:
-        json.loads(text.lstrip("\ufeff"), object_pairs_hook=pairs, parse_int=str, strict=False)
-    except KeyError:
-        return True
-    return False

@@ -58,7 +58,6 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -69,7 +68,7 @@ from agenttrail import shapes
 from agenttrail.errors import MaskError, OptionError
 from agenttrail.keys import KeyOptions, read_keys
 from agenttrail.masks._attributes import AttributeWalk, MaskedSignal, Signal, failed_signal
-from agenttrail.masks._envelope import envelope, masked_event
+from agenttrail.masks._envelope import counted, envelope, masked_event
 from agenttrail.masks._explain import Reason, explain
 from agenttrail.masks._fields import REMOVED, mask_field, stays
 from agenttrail.masks._markers import Markers
@@ -405,7 +404,7 @@ class PresidioMask:
 
     def _mask(self, events: Sequence[Event]) -> list[MaskedEvent]:
         walked = self._settled([event.fields for event in events], self._walk)
-        masked = [self._made(fields, walk) for fields, walk in walked]
+        masked = [counted(fields, walk, policy=self._options.policy) for fields, walk in walked]
         self._reader.trim()
         return masked
 
@@ -462,25 +461,6 @@ class PresidioMask:
             masked[f.PII_REMOVED] = masked.get(f.PII_REMOVED, 0) + removed
         return masked, walk
 
-    def _made(self, fields: dict[str, Any], walk: Walk) -> MaskedEvent:
-        if walk.is_quiet and _TOLD.isdisjoint(fields):
-            fields[f.PII_MASKED] = 0
-            fields[f.PII_POLICY] = self._options.policy
-            return masked_event(fields)
-        fields[f.PII_MASKED] = fields.get(f.PII_MASKED, 0) + walk.counts.total()
-        # What was kept is still there and was found again; what was masked came on top.
-        before = {k: n for k, n in fields.get(f.PII_BY_OPERATOR, {}).items() if k != "keep"}
-        for name, counts in (
-            (f.PII_BY_TYPE, Counter(fields.get(f.PII_BY_TYPE, {})) + walk.counts),
-            (f.PII_BY_OPERATOR, Counter(before) + walk.by_operator),
-            (f.PII_KEPT, walk.kept),
-        ):
-            fields.pop(name, None)
-            if counts:
-                fields[name] = dict(sorted(counts.items()))
-        fields[f.PII_POLICY] = self._options.policy
-        return masked_event(fields)
-
     def _envelope(self, event: Event, error: str) -> MaskedEvent:
         kept = envelope(event.fields, error, policy=self._options.policy, passes=self._passes)
         return masked_event(kept)
@@ -500,6 +480,4 @@ class PresidioMask:
 
 # Of an event of more nothing is remembered whole: it does not come again.
 _LARGE_BYTES = 100_000
-# What a mask says of its work; an event that went through one before brings it along.
-_TOLD = frozenset({f.PII_MASKED, f.PII_BY_TYPE, f.PII_BY_OPERATOR, f.PII_KEPT})
 _FIELD_KINDS = frozenset(field.kind for field in f.FIELDS.values() if field.kind)
