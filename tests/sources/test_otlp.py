@@ -30,10 +30,12 @@ from agenttrail.errors import OptionError, Refused, RetryLater, SourceError
 from agenttrail.seams import Export, Idle, Notice, Record
 from agenttrail.sources._otlp_decode import TooLargeError, UndecodableError, decompress, parse
 from agenttrail.sources._otlp_intake import Intake, Work, count_items
+from agenttrail.sources._otlp_server import Server
 from agenttrail.sources.otlp import OtlpOptions, OtlpSource
 from tests.sources._otlp import (
     LOGS_JSON,
     PARENT_ID,
+    SERVICES,
     SPAN_ID,
     TRACE_ID,
     TRACES_JSON,
@@ -394,6 +396,37 @@ def test_bodies_that_never_end_cannot_fill_the_memory() -> None:
             time.sleep(0.01)
         assert server._coming.bytes == 0
         assert post(server, "logs", logs("a").SerializeToString()).status_code == 200
+
+
+def test_bodies_over_grpc_have_places_that_whoever_never_ends_cannot_keep() -> None:
+    """Two places for bodies on their way; while both are kept a third sender is told to come again."""
+    intake = Intake(accept, max_request_bytes=1_000, max_waiting_bytes=2_500)
+    server = Server(intake, grpc="127.0.0.1:0", http=None, turn_s=0.3)
+    server.start()
+    stop = threading.Event()
+
+    def never() -> Any:
+        stop.wait(20)
+        yield from ()
+
+    try:
+        with grpc.insecure_channel(f"127.0.0.1:{server.ports['grpc']}") as channel:
+            slow = [channel.stream_unary(SERVICES["logs"]).future(never()) for _ in range(2)]
+            until(lambda: len(server._receiving._held) == 2)
+            with pytest.raises(grpc.RpcError) as caught:
+                call(server, "logs", logs("a").SerializeToString())
+            assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+            assert retry_delay_s(caught.value) == 1.0
+            # Who was first has kept its place for long enough; the place is free for who comes again.
+            assert slow[0].exception(10).code() is grpc.StatusCode.CANCELLED
+            assert not slow[1].done()
+            call(server, "logs", logs("a").SerializeToString())
+            stop.set()
+            assert slow[1].exception(10).code() is grpc.StatusCode.INVALID_ARGUMENT
+        until(lambda: not server._receiving._held)
+    finally:
+        stop.set()
+        server.close()
 
 
 def test_a_rate_is_kept_and_nothing_is_lost_over_it() -> None:

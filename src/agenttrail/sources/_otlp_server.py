@@ -25,7 +25,7 @@ import json
 import math
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
@@ -34,6 +34,7 @@ from typing import Any
 
 from agenttrail.errors import SourceError
 from agenttrail.seams import ExportKind
+from agenttrail.sources._otlp_coming import Coming, Receiving, read
 from agenttrail.sources._otlp_decode import ENCODINGS, new_response
 from agenttrail.sources._otlp_intake import Answer, Intake, Work
 
@@ -78,6 +79,7 @@ class Server:
         token: what `Authorization: Bearer` must say, or None.
         died: is told where a thread of the process has ended with an error (for want of memory, say):
             the server may then listen and never answer.
+        turn_s: seconds in which a body over gRPC has to come where others wait for its place.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class Server:
         tls: Tls | None = None,
         token: str | None = None,
         died: Callable[[str], None] = lambda _: None,
+        turn_s: float = 10.0,
     ) -> None:
         self._died = died
         self._hook = threading.excepthook
@@ -97,7 +100,10 @@ class Server:
         self._grpc: Any = None
         self._http: _HttpServer | None = None
         self._pool: ThreadPoolExecutor | None = None
-        self._coming = _Coming(intake.max_waiting_bytes)
+        self._coming = Coming(intake.max_waiting_bytes)
+        self._receiving = Receiving(
+            max(1, intake.max_waiting_bytes // intake.max_request_bytes), turn_s=turn_s
+        )
         self.ports: dict[str, int] = {}
 
     def start(self) -> None:
@@ -154,7 +160,7 @@ class Server:
             ],
         )
         for kind, service in _SERVICES.items():
-            method = grpc.unary_unary_rpc_method_handler(self._rpc(kind))
+            method = grpc.stream_unary_rpc_method_handler(self._rpc(kind))
             server.add_generic_rpc_handlers(
                 (grpc.method_handlers_generic_handler(service, {"Export": method}),)
             )
@@ -184,11 +190,17 @@ class Server:
             [pair], root_certificates=ca, require_client_auth=ca is not None
         )
 
-    def _rpc(self, kind: ExportKind) -> Callable[[bytes, Any], bytes]:
-        def export(body: bytes, context: Any) -> bytes:
+    def _rpc(self, kind: ExportKind) -> Callable[[Iterator[bytes], Any], bytes]:
+        # As a stream of one, which is the same on the wire: a unary handler would be given its body
+        # when that is in memory already, and nothing could bound how many are.
+        import grpc
+
+        def export(bodies: Iterator[bytes], context: Any) -> bytes:
             try:
-                answer = self._answer(kind, body, context)
+                answer = self._answer(kind, bodies, context)
                 response = bytes(new_response(kind, answer.rejected).SerializeToString())
+            except grpc.RpcError:
+                raise  # the sender has left, or is told to come again
             except Exception:  # noqa: BLE001  gRPC would answer UNKNOWN, and the data be dropped
                 answer, response = _INTERNAL, b""
             if answer.code != "ok":
@@ -197,11 +209,20 @@ class Server:
 
         return export
 
-    def _answer(self, kind: ExportKind, body: bytes, context: Any) -> Answer:
+    def _answer(self, kind: ExportKind, bodies: Iterator[bytes], context: Any) -> Answer:
         metadata = dict(context.invocation_metadata())
         if not self._allowed(str(metadata.get("authorization", ""))):
             return Answer("unauthenticated", "a bearer token is needed")
+        if not self._receiving.enter(context):
+            return Answer("throttled", "busy", after_s=1.0)
+        try:
+            body = next(bodies, None)
+        finally:
+            self._receiving.leave(context)
+        if body is None:
+            return Answer("bad_data", "a request without a message")
         begun = self.intake.begin(kind, body)
+        del body
         return self._wait(begun, context) if isinstance(begun, Work) else begun
 
     def _wait(self, work: Work, context: Any) -> Answer:
@@ -254,7 +275,7 @@ class Server:
         receive: _Receive,
         reply: _Reply,
     ) -> None:
-        body = await _read(receive, self.intake.max_request_bytes, headers, self._coming)
+        body = await read(receive, self.intake.max_request_bytes, headers, self._coming)
         if body is None:
             return
         answer: Answer | None
@@ -290,50 +311,6 @@ class Server:
 
 _Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 _Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
-
-class _Coming:
-    """Bytes of requests over HTTP that are not whole yet: together as many as may be at work.
-
-    One is always let in. Used by the loop's thread only.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self.requests = self.bytes = 0
-
-    def full(self) -> bool:
-        return self.bytes > self._most and self.requests > 1
-
-
-async def _read(
-    receive: _Receive, limit: int, headers: Mapping[str, str], coming: _Coming
-) -> bytes | Answer | None:
-    """The whole body; an answer where it is too long; None where the sender has left."""
-    too_large = Answer("too_large", f"larger than {limit} bytes")
-    length = headers.get("content-length", "0")
-    if length.isascii() and length.isdigit() and int(length[:15]) > limit:
-        return too_large
-    pieces: list[bytes] = []
-    size = 0
-    coming.requests += 1
-    try:
-        while True:
-            event = await receive()
-            if event["type"] == "http.disconnect":
-                return None
-            pieces.append(event.get("body", b""))
-            size += len(pieces[-1])
-            coming.bytes += len(pieces[-1])
-            if size > limit:
-                return too_large
-            if not event.get("more_body"):
-                return b"".join(pieces)
-            if coming.full():
-                return Answer("throttled", "busy", after_s=1.0)
-    finally:
-        coming.requests -= 1
-        coming.bytes -= size
 
 
 async def _disconnect(receive: _Receive) -> None:
