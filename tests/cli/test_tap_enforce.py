@@ -1,5 +1,6 @@
 """`agenttrail tap --enforce` between a real MCP client and a real server, in both protocol eras."""
 
+import argparse
 import asyncio
 import json
 import os
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from agenttrail.cli._enforce import line_gate
 from agenttrail.governance.kill_switch import KillSwitch, Stop
 from tests._events import assert_valid
 from tests.cli._run import agenttrail
@@ -281,3 +283,37 @@ def test_a_client_that_lies_about_its_name_is_who_tap_says_it_is(tmp_path: Path)
     assert received(tmp_path) == []
     events = audit(tmp_path, 1)
     assert {e["gen_ai"]["agent"]["name"] for e in events} == {"clock"}
+
+
+def test_calls_of_a_batch_use_an_approval_each_and_none_where_one_is_refused(
+    tmp_path: Path,
+) -> None:
+    """MCP 2025-03-26 has batches: they pass whole or not at all, and so are approvals used."""
+    prepare(tmp_path)
+    gate = line_gate(
+        argparse.Namespace(
+            policy=str(tmp_path / "policy.yaml"), registry=None, kill_switch=None, agent="clock",
+            approvals=str(tmp_path / "decisions.jsonl"), key_file=str(tmp_path / "key"), runbook=RUNBOOK,
+            on_error="deny",
+        ), "time", lambda _: None,
+    )  # fmt: skip
+
+    def call(number: int, tool: str, **arguments: str) -> dict[str, Any]:
+        return {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}  # fmt: skip
+
+    def judge(*calls: dict[str, Any]) -> tuple[bool, list[Any]]:
+        judged = gate.judge(json.dumps(calls).encode())
+        assert isinstance(judged.note, list)
+        return judged.refused, [(one or {}).get("approval") for one in judged.note]
+
+    lima, new_york = (call(n, "get_current_time", timezone=f"America/{z}") for n, z in ((1, "Lima"), (2, "New_York")))  # fmt: skip
+    stopped = call(3, "convert_time", time="12:00")
+    refused, ids = judge(lima, new_york)
+    assert refused
+    assert len({*ids, None}) == 3
+    decide(tmp_path, ids[0], "allow", approver="lead@example.com")
+    decide(tmp_path, ids[1], "allow", approver="lead@example.com")
+    assert judge(lima, stopped)[0]  # the approval is not spent on it
+    assert judge(lima, new_york, lima) == (True, [None, None, ids[0]])  # one approval, one call
+    assert judge(lima, new_york) == (False, ids)
+    assert judge(lima, new_york)[0]

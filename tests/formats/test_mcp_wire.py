@@ -589,6 +589,16 @@ def test_two_http_sessions_with_equal_ids_are_told_apart() -> None:
     assert all(e[f.TOOL_RESULT]["content"] == [e[f.TOOL_NAME]] for e in events[:2])
 
 
+def test_what_a_gate_said_of_one_call_of_a_batch_is_said_of_no_other() -> None:
+    """An approval of one of them is not the other's."""
+    asked = {"refused": True, "verdict": "require_approval", "approval": "apr-1"}
+    batch = [request(1), request(2), request(3)]
+    one, two, three = events_of(line("c2s", batch, gate=[asked, {"refused": True, "batch": True}, None]))  # fmt: skip
+    assert (one[f.APPROVAL_ID], one[f.APPROVAL_OUTCOME]) == ("apr-1", "require_approval")
+    assert (f.APPROVAL_ID in two, two[f.APPROVAL_OUTCOME]) == (False, "deny")
+    assert not any(".approval." in name or ".policy." in name for name in three)
+
+
 def test_what_a_gate_refused_is_denied_by_name() -> None:
     """Only words of ours are taken over; the agent that tap was told stands on every line."""
     said = {

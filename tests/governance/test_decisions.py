@@ -105,11 +105,11 @@ def test_the_last_decision_counts_and_is_used_once(tmp_path: Path) -> None:
     first = decisions.last("apr-1")
     assert first is not None
     assert first.outcome == "allow"
-    assert decisions.claim(first)
-    assert not decisions.claim(first)
+    assert decisions.claim(first) is None
+    assert decisions.claim(first) == 0
     again = Decisions(str(path), name)
     assert again.last("apr-1") == first
-    assert not again.claim(first)
+    assert again.claim(first) == 0
     with path.open("a") as file:
         file.write(json.dumps({**GOOD, "at": "2026-11-25T11:30:00Z"}))  # no line break yet
     assert decisions.last("apr-1") == first
@@ -118,9 +118,25 @@ def test_the_last_decision_counts_and_is_used_once(tmp_path: Path) -> None:
     second = decisions.last("apr-1")
     assert second is not None
     assert second.time.minute == 30
-    assert decisions.claim(second)
+    assert decisions.claim(second) is None
     path.write_text(json.dumps({**GOOD, "id": "apr-2"}) + "\n")
     assert decisions.last("apr-2") is not None
+
+
+def test_of_several_decisions_all_are_used_or_none(tmp_path: Path) -> None:
+    """What is told is the one that stands in the way: used before, or twice among them."""
+    path = tmp_path / "d.jsonl"
+    decisions = Decisions(str(path), name)
+    one, two, three = (decisions.hand_in({**GOOD, "id": f"apr-{n}"}) for n in (1, 2, 3))
+    assert one is not None
+    assert two is not None
+    assert three is not None
+    assert decisions.claim(one, one) == 1
+    assert decisions.claim(two) is None
+    assert decisions.claim(one, two, three) == 1
+    assert Decisions(str(path), name).claim(one, three) is None
+    assert decisions.claim(three) == 0
+    assert (tmp_path / "d.jsonl.used").read_text().count("\n") == 3
 
 
 def test_a_standing_permission_is_not_used_up(tmp_path: Path) -> None:
@@ -128,8 +144,8 @@ def test_a_standing_permission_is_not_used_up(tmp_path: Path) -> None:
     decisions = Decisions(str(tmp_path / "d.jsonl"), name)
     standing = decisions.hand_in({**GOOD, "scope": "always"})
     assert standing is not None
-    assert decisions.claim(standing)
-    assert decisions.claim(standing)
+    assert decisions.claim(standing, standing) is None
+    assert decisions.claim(standing) is None
 
 
 def test_what_is_handed_in_is_appended_for_its_owner_only(tmp_path: Path) -> None:
@@ -150,7 +166,7 @@ def _claim(path: str, answers: Any) -> None:
     decisions = Decisions(path, name)
     decision = decisions.last("apr-1")
     assert decision is not None
-    answers.put(decisions.claim(decision))
+    answers.put(decisions.claim(decision) is None)
 
 
 def test_of_several_processes_one_uses_a_decision(tmp_path: Path) -> None:

@@ -121,7 +121,8 @@ def test_a_call_that_cannot_be_judged_can_be_let_pass_and_is_noted() -> None:
     passes = Refusal("", {"unjudged": True}, passes=True)
     for sent in (CALL + b",", line(call(tool=None)), line([call(tool=None)])):
         judged = gate(unreadable=passes).judge(sent)
-        assert (judged.refused, judged.forward, judged.note) == (False, sent, {"unjudged": True})
+        said = [{"unjudged": True}] if sent.startswith(b"[") else {"unjudged": True}
+        assert (judged.refused, judged.forward, judged.note) == (False, sent, said)
 
 
 @pytest.mark.parametrize(
@@ -172,6 +173,41 @@ def test_a_batch_passes_whole_or_not_at_all() -> None:
     assert [r["id"] for r in replies] == [1, 2]
     assert "another call of its batch" in replies[0]["error"]["message"]
     assert replies[1]["error"]["message"] == STOP.message
+
+
+def test_what_the_calls_of_a_batch_use_is_used_only_where_all_of_them_go_on() -> None:
+    """An approval is not spent on a call that is refused because of another one beside it."""
+    used: list[list[str]] = []
+    lacking: set[str] = set()
+
+    def use(uses: Any) -> tuple[int, Refusal] | None:
+        used.append(list(uses))
+        at = next((n for n, one in enumerate(uses) if one in lacking), None)
+        return None if at is None else (at, Refusal("Refused: used", {"approval": uses[at]}))
+
+    def decide(tool: str, *_: Any) -> Refusal | None:
+        if tool == "read":
+            return None
+        return STOP if tool == "send" else Refusal("", {"approval": tool}, passes=True, uses=tool)
+
+    made = Gate(decide, lambda: None, use=use)
+    both = line([call("apr-1", 1), call("send", 2), call("read", 3)])
+    judged = made.judge(both)
+    assert judged.refused
+    assert used == []
+    # What each of them is told, and what is recorded of it, is its own.
+    assert [r["error"]["data"]["agenttrail"] for r in json.loads(judged.reply)] == judged.note
+    assert judged.note == [{"refused": True, "batch": True}, STOP.data, {"refused": True, "batch": True}]  # fmt: skip
+    judged = made.judge(line([call("apr-1", 1), call("read", 2), call("apr-2", 3)]))
+    assert not judged.refused
+    assert judged.note == [{"approval": "apr-1"}, None, {"approval": "apr-2"}]
+    assert used == [["apr-1", "apr-2"]]
+    lacking.add("apr-2")
+    judged = made.judge(line([call("apr-1", 1), call("read", 2), call("apr-2", 3)]))
+    assert judged.refused
+    assert judged.note == [{"refused": True, "batch": True}, {"refused": True, "batch": True}, {"approval": "apr-2"}]  # fmt: skip
+    assert made.judge(line(call("apr-2"))).refused
+    assert made.judge(line([call("read", 1), call("read", 2)])).note is None
 
 
 def test_a_call_as_a_notification_is_refused_without_an_answer() -> None:

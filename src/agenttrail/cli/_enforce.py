@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agenttrail.errors import AgenttrailError, UsageError
@@ -94,13 +95,21 @@ def line_gate(arguments: argparse.Namespace, server: str, say: Callable[[str], N
 
     def decide(tool: str, args: Any, _: dict[str, Any]) -> Refusal | None:
         try:
-            answer = gate.decide(caller.asked(tool), args, claim=True)
+            answer = gate.decide(caller.asked(tool), args, claim=False)
         except UndecidedError as error:
             return undecided(error)
         if answer.allowed and answer.approval:
             # The execution is linked to its decision.
-            return Refusal("", {"approved": True, **answer.described()}, passes=True)
+            return Refusal("", {"approved": True, **answer.described()}, passes=True, uses=answer)
         return None if answer.allowed else _refusal(answer)
+
+    def use(answers: Sequence[Answer]) -> tuple[int, Refusal] | None:
+        """The decisions that the calls of one line rest on."""
+        try:
+            used = gate.claim(answers)
+        except UndecidedError as error:
+            return 0, undecided(error)
+        return None if used is None else (used, _refusal(replace(answers[used], allowed=False)))
 
     def stopped() -> Refusal | None:
         try:
@@ -114,7 +123,7 @@ def line_gate(arguments: argparse.Namespace, server: str, say: Callable[[str], N
     def unreadable() -> Refusal:
         return undecided(AgenttrailError("a line of the client cannot be judged"))
 
-    return LineGate(decide, stopped, learn=caller.learn, on_unreadable=unreadable)
+    return LineGate(decide, stopped, learn=caller.learn, on_unreadable=unreadable, use=use)
 
 
 class _Caller:

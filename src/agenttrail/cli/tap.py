@@ -160,7 +160,9 @@ class _Tap:
             self.recorders["pipeline"] = self._recorder(lambda: to_pipeline, exact=False)
         recorders = tuple(self.recorders.values())
 
-        def see(direction: Direction, chunk: bytes, note: dict[str, Any] | None = None, /) -> None:
+        def see(
+            direction: Direction, chunk: bytes, note: dict[str, Any] | list[Any] | None = None, /
+        ) -> None:
             for recorder in recorders:
                 recorder.put(direction, chunk, note)
 

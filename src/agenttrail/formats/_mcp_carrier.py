@@ -28,6 +28,7 @@ class Carrier:
     session: str | None = None
     exchange: str | None = None  # HTTP exchange that it was part of
     fields: Mapping[str, Any] = field(default_factory=dict)  # transport and the like
+    each: tuple[Mapping[str, Any], ...] = ()  # more of them, for each member of a batch
     headers: Mapping[str, Any] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)  # of the line, read by nobody
     cut: bool = False  # the end of the message is missing
@@ -36,6 +37,13 @@ class Carrier:
 
     def with_part(self, part: str) -> Carrier:
         return with_changes(self, part=part)
+
+    def of_member(self, number: int, *, last: bool) -> Carrier:
+        """Of one member of a batch."""
+        part = f"{self.part}.{number}" if self.part else str(number)
+        more = self.each[number] if number < len(self.each) else {}
+        fields = {**self.fields, **more} if more else self.fields
+        return with_changes(self, part=part, cut=self.cut and last, fields=fields, each=())
 
     def with_extra(self, extra: Mapping[str, Any]) -> Carrier:
         return with_changes(self, extra=extra)

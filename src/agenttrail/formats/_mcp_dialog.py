@@ -89,9 +89,8 @@ class Dialog:
         if isinstance(value, list) and value:
             events: list[Event] = []
             for number, member in enumerate(value):
-                part = f"{carrier.part}.{number}" if carrier.part else str(number)
-                cut = carrier.cut and number == len(value) - 1
-                events += self._one(_carrier.with_changes(carrier, part=part, cut=cut), member)
+                last = number == len(value) - 1
+                events += self._one(carrier.of_member(number, last=last), member)
             return events
         return self._one(carrier, value)
 

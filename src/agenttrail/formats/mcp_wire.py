@@ -8,7 +8,7 @@ nanoseconds since 1970) and `server` may be missing; `conn` tells connections to
 (method), `uri`, `status`, `sse`, `headers`, and `closed: true` where an event stream ended; its
 `raw` may be a whole SSE body. `agent` names who calls. `gate` stands on a request that `agenttrail tap
 --enforce` refused: verdict, basis, names of rules, id of the approval that it lacks; its event is
-denied. This is what `agenttrail tap --raw` writes.
+denied. Of a batch it is a list, with an entry or null for each member. This is what `agenttrail tap --raw` writes.
 
 It promises: one request with its response is one event; a notification, an unanswered request, a
 response that nobody asked for, a stderr line and a text that is no JSON are one event each; members
@@ -171,7 +171,8 @@ def _carrier(record: Record, line: Mapping[str, Any], stream: _Stream, *, cut: b
         fields[f.MCP_PROTOCOL_VERSION] = _find(headers, "mcp-protocol-version")
     named = _word(line.get("conn")) or _word(line.get("connection"))
     fields[f.AGENT_NAME] = _word(line.get("agent"))
-    fields |= _gate(line.get("gate"))
+    said = line.get("gate")
+    fields |= _gate(said)
     return Carrier(
         records=(record,),
         time=time or stream.time or record.time,
@@ -183,6 +184,7 @@ def _carrier(record: Record, line: Mapping[str, Any], stream: _Stream, *, cut: b
         exchange=exchange,
         fields={name: value for name, value in fields.items() if value is not None},
         headers=headers,
+        each=tuple(_gate(one) for one in said) if isinstance(said, list) else (),
         extra={key: value for key, value in line.items() if key not in _KNOWN},
         cut=cut,
     )

@@ -92,22 +92,30 @@ class Decisions:
                 _keep(self._last, decision.approval, decision)
         return self._last.get(approval)
 
-    def claim(self, decision: Decision) -> bool:
-        """Uses a decision for one call; False where it was used before. Returns when that is on disk.
+    def claim(self, *decisions: Decision) -> int | None:
+        """Uses each decision for one call, all of them or none. Returns when that is on disk.
+
+        Returns:
+            The place of the first that was used before, or stands twice among them; None where all
+            are used now.
 
         Raises:
-            DecisionsError: that cannot be written: the call must not go on.
+            DecisionsError: that cannot be written: the calls must not go on.
         """
-        if decision.scope in _STANDING:
-            return True
-        name = f"{decision.approval} {decision.time.isoformat()}"
+        names = [
+            None if d.scope in _STANDING else f"{d.approval} {d.time.isoformat()}"
+            for d in decisions
+        ]
+        if not any(names):
+            return None
         with self._used.alone():
             for line in self._used.new():
                 _keep(self._taken, line.decode("utf-8", "replace"), None)
-            if name in self._taken:
-                return False
-            self._used.append(name.encode() + b"\n")
-            return True
+            for number, name in enumerate(names):
+                if name is not None and (name in self._taken or name in names[:number]):
+                    return number
+            self._used.append(b"".join(name.encode() + b"\n" for name in names if name is not None))
+            return None
 
     def hand_in(self, decision: Mapping[str, Any]) -> Decision | None:
         """Appends a decision; None where it is none.
@@ -252,7 +260,7 @@ class _Growing:
             os.close(descriptor)
 
     def append(self, line: bytes) -> None:
-        """One line, on disk when this returns; a line that another writer left unfinished is ended."""
+        """Whole lines, on disk when this returns; one that another writer left unfinished is ended."""
         try:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
             try:

@@ -15,15 +15,15 @@ the same one, other arguments have another. No answer holds an argument or an am
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from agenttrail.errors import AgenttrailError
 from agenttrail.governance import policy as policies
 from agenttrail.governance import registry as registries
-from agenttrail.governance.decisions import Decisions, allows
+from agenttrail.governance.decisions import Decision, Decisions, allows
 from agenttrail.governance.hashing import Hasher
 from agenttrail.governance.kill_switch import Call as Asked
 from agenttrail.governance.kill_switch import KillSwitch, Stop, resolved
@@ -55,10 +55,11 @@ class Answer:
     until: str = ""
     channel: str = ""
     approval: str = ""
+    rests_on: Decision | None = field(default=None, repr=False)  # who may claim it
 
     def described(self) -> dict[str, Any]:
         """As JSON, what is empty left out."""
-        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "rests_on"}  # fmt: skip
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in values.items()
@@ -204,17 +205,38 @@ class Gate:
             approval = ""
             if action == "require_approval":
                 approval = self._name(asked.agent, asked.server, asked.tool or "", arguments)
-            allowed = action == "automatic" or (
-                action == "require_approval"
-                and self._approved(approval, agent, found, terms, claim=claim)
-            )
+            decision = None
+            if action == "require_approval":
+                decision = self._approval(approval, agent, found, terms)
         except AgenttrailError as error:
             raise UndecidedError(error.message, hint=error.hint) from None
-        return Answer(
-            verdict=action, allowed=allowed, basis=basis, rules=rules, findings=found.findings,
+        answer = Answer(
+            verdict=action, allowed=action == "automatic" or decision is not None, rests_on=decision, basis=basis, rules=rules, findings=found.findings,
             version=version, runbook=runbook, approval=approval,
             channel=found.channel.name if found.channel is not None and action == "require_approval" else "",
         )  # fmt: skip
+        if claim and self.claim([answer]) is not None:
+            return replace(answer, allowed=False)
+        return answer
+
+    def claim(self, answers: Sequence[Answer]) -> int | None:
+        """Uses up the decisions that answers rest on, of all of them or of none.
+
+        Returns:
+            The place of the first answer whose decision another call has used, or uses with it; None
+            where the calls go ahead.
+
+        Raises:
+            UndecidedError: that cannot be written.
+        """
+        resting = [(n, a.rests_on) for n, a in enumerate(answers) if a.rests_on is not None]
+        if not resting or self._decisions is None:
+            return None
+        try:
+            used = self._decisions.claim(*(decision for _, decision in resting))
+        except AgenttrailError as error:
+            raise UndecidedError(error.message, hint=error.hint) from None
+        return None if used is None else resting[used][0]
 
     def _stop(self, asked: Asked) -> Stop | None:
         if self._switch is None:
@@ -251,21 +273,19 @@ class Gate:
             return ""
         return "apr-" + self._hash("gate", [agent, server, bare_tool(tool, server), arguments])
 
-    def _approved(
-        self, approval: str, agent: Agent | None, found: Verdict, terms: ApprovalTerms, *, claim: bool
-    ) -> bool:  # fmt: skip
+    def _approval(
+        self, approval: str, agent: Agent | None, found: Verdict, terms: ApprovalTerms
+    ) -> Decision | None:
+        """The decision that lets the call pass, whether or not it is used yet."""
         if self._decisions is None or not approval:
-            return False
+            return None
         decision = self._decisions.last(approval)
         owners: Iterable[str] = ()
         if agent is not None and self._registry is not None:
             owners = self._registry.value().owner_names(agent)
         approvers = found.channel.approvers if found.channel is not None else ()
-        if decision is None or not allows(
-            decision, terms, self._now(), owners=tuple(owners), approvers=approvers
-        ):
-            return False
-        return self._decisions.claim(decision) if claim else True
+        allowed = allows(decision, terms, self._now(), owners=tuple(owners), approvers=approvers)
+        return decision if allowed else None
 
 
 class _Watched(Generic[T]):

@@ -23,7 +23,7 @@ Limits: a line longer than `LINE_BYTES` is refused. Two lines are judged one aft
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,12 +50,14 @@ _OF_CALLS = frozenset(("name", "arguments", "_meta"))
 class Refusal:
     """What whoever is refused is told, and what the recording says of it. No content of the call.
 
-    With `passes` it is none: the call goes on, and the recording says that it was not judged.
+    With `passes` it is none: the call goes on, and the recording says why, or that it was not judged.
+    `uses` is then what is used up if its line goes on.
     """
 
     message: str
     data: dict[str, Any]
     passes: bool = False
+    uses: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +66,20 @@ class Judged:
 
     forward: bytes
     reply: bytes = b""
-    note: dict[str, Any] | None = None
+    note: Note = None
     refused: bool = False
 
 
-# Tool, arguments and `_meta` of a call; None lets it pass.
+# Of a batch there is an entry for each member.
+Note = dict[str, Any] | list[dict[str, Any] | None] | None
+
+# Tool, arguments and `_meta` of a call; None lets it pass. Uses nothing up.
 Decide = Callable[[str, Any, dict[str, Any]], Refusal | None]
 # A method that is no tool call; None lets it pass.
 Stopped = Callable[[], Refusal | None]
+# What the calls of a line use, all of it or nothing: None where it is used now, else which of them
+# cannot have it, and its refusal.
+Use = Callable[[Sequence[Any]], tuple[int, Refusal] | None]
 
 
 class Gate:
@@ -82,6 +90,7 @@ class Gate:
         stopped: asked for every request that does more than tell what there is.
         learn: is shown the parameters of `initialize`, and each request's `_meta`.
         on_unreadable: the refusal of a call that cannot be judged, or None to let it pass.
+        use: told what is used up by the calls of a line that nothing else refuses.
     """
 
     def __init__(
@@ -93,9 +102,10 @@ class Gate:
         on_unreadable: Callable[[], Refusal | None] = lambda: Refusal(
             "Refused: the call cannot be judged", {}
         ),
+        use: Use = lambda _: None,
     ) -> None:
         self._decide, self._stopped, self._learn = decide, stopped, learn
-        self._unreadable = on_unreadable
+        self._unreadable, self._use = on_unreadable, use
         self.calls = self.refused = 0
 
     def judge(self, line: bytes) -> Judged:
@@ -117,7 +127,7 @@ class Gate:
             return self._cannot_tell(line, None, _PARSE_ERROR)
         if isinstance(value, list):
             return self._batch(line, value, wide, broken=broken)
-        refusal = self._one(value, wide)
+        (refusal,) = self._settled([self._one(value, wide)])
         if refusal is None or refusal.passes:
             return Judged(_rewritten(value) if broken else line, note=_note(refusal))
         self.refused += 1
@@ -157,20 +167,39 @@ class Gate:
         self, line: bytes, members: list[Any], wide: Refusal | None, *, broken: bool
     ) -> Judged:
         """All of a batch or nothing: who sent it gets an answer to each of its requests."""
-        refusals = [self._one(member, wide) for member in members]
-        first = next((r for r in refusals if r is not None and not r.passes), None)
-        if first is None:
-            passed = next((r for r in refusals if r is not None), None)
-            return Judged(_rewritten(members) if broken else line, note=_note(passed))
+        refusals = self._settled([self._one(member, wide) for member in members])
+        if all(refusal is None or refusal.passes for refusal in refusals):
+            notes = [_note(refusal) for refusal in refusals]
+            return Judged(
+                _rewritten(members) if broken else line, note=notes if any(notes) else None
+            )
         self.refused += 1
-        beside = Refusal("Refused: another call of its batch is", {**first.data, "batch": True})
+        # What another call lacks, an approval say, is not said of those beside it.
+        runbook = next((r.data["runbook"] for r in refusals if r and "runbook" in r.data), None)
+        data = {"refused": True, "batch": True, **({"runbook": runbook} if runbook else {})}
+        beside = Refusal("Refused: another call of its batch is", data)
+        told = [beside if r is None or r.passes else r for r in refusals]
         replies = [
-            _error(member, beside if refusal is None or refusal.passes else refusal)
-            for member, refusal in zip(members, refusals, strict=True)
+            _error(member, refusal)
+            for member, refusal in zip(members, told, strict=True)
             if isinstance(member, dict) and member.get("id") is not None and "method" in member
         ]
         reply = json.dumps(replies).encode() + b"\n" if replies else b""
-        return Judged(b"", reply, first.data, refused=True)
+        return Judged(b"", reply, [refusal.data for refusal in told], refused=True)
+
+    def _settled(self, refusals: list[Refusal | None]) -> list[Refusal | None]:
+        """The same, after what its calls use is used; of a line that is refused nothing is."""
+        using = [n for n, r in enumerate(refusals) if r is not None and r.uses is not None]
+        if not using or any(r is not None and not r.passes for r in refusals):
+            return refusals
+        uses = [r.uses for r in refusals if r is not None and r.uses is not None]
+        try:
+            failed = self._use(uses)
+        except Exception:  # noqa: BLE001  who asked waits for an answer
+            failed = (0, self._unreadable() or Refusal("", {}, passes=True))
+        if failed is not None:
+            refusals[using[failed[0]]] = failed[1]
+        return refusals
 
     def _cannot_tell(self, line: bytes, value: Any, code: int) -> Judged:
         refusal = self._unreadable()

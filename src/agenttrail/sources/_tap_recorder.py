@@ -95,7 +95,9 @@ class Recorder:
         self._thread = threading.Thread(target=self._run, name="tap-recorder", daemon=True)
         self._thread.start()
 
-    def put(self, direction: Direction, chunk: bytes, note: dict[str, Any] | None = None) -> None:
+    def put(
+        self, direction: Direction, chunk: bytes, note: dict[str, Any] | list[Any] | None = None
+    ) -> None:
         """Takes a copy of bytes just read, before they are passed on; `note` is what the gate says of one line.
 
         Before, because the answer to a request must not be queued ahead of the request. An empty

@@ -16,9 +16,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
-from agenttrail.sources._tap_gate import LINE_BYTES, Gate, Judged
+from agenttrail.sources._tap_gate import LINE_BYTES, Gate, Judged, Note
 from agenttrail.sources._tap_recorder import Direction
 
 _READ_BYTES = 65536  # the size of a Linux pipe
@@ -32,7 +32,7 @@ _ANSWERS = 10_000
 class See(Protocol):
     """Is shown each chunk before it is passed on, with a note where it is one refused line."""
 
-    def __call__(self, direction: Direction, chunk: bytes, note: dict[str, Any] | None = None, /) -> None: ...  # fmt: skip
+    def __call__(self, direction: Direction, chunk: bytes, note: Note = None, /) -> None: ...  # fmt: skip
 
 
 class Relay:
