@@ -1,9 +1,9 @@
-"""ES|QL and Kibana's query language (KQL) for the Elasticsearch of the tests.
+"""ES|QL for the Elasticsearch of the tests.
 
-The integration-test distribution lacks their modules, and Maven has them: `x-pack-esql` with what it
-needs, and `x-pack-kql`. Three things that a released Elasticsearch has are in no registry, so what uses
-them does not work here: Painless (scripts), machine learning (CATEGORIZE) and the H3 grid (ST_GEOHEX).
-ES|QL's descriptor is therefore written without the first two.
+The integration-test distribution lacks its modules, and Maven has them with most of what they need. Three
+things that a released Elasticsearch has are in no registry, so what uses them does not work here: Painless
+(scripts), machine learning (CATEGORIZE) and the H3 grid (ST_GEOHEX). ES|QL's descriptor is therefore
+written without the first two.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ _GROUP = "org.elasticsearch.plugin"
 # Modules and their jars; the server has the others, and ES|QL sees what ES|QL's core has.
 _MODULES = {
     "x-pack-esql-core": ("x-pack-esql-core", "x-pack-mapper-version", "antlr4-runtime"),
-    "x-pack-kql": ("x-pack-kql", "antlr4-runtime"),
     "x-pack-esql": (
         "x-pack-esql", "x-pack-esql-compute", "x-pack-esql-compute-ann", "x-pack-kql",
         "elasticsearch-dissect", "lucene-spatial3d", "flatbuffers-java",
@@ -41,14 +40,17 @@ def with_modules(plain: Path, version: str) -> Path:
     home = plain.with_name(f"{plain.name}-esql")
     if home.exists():
         return home
-    say("fetching ES|QL and KQL for Elasticsearch (12 MB)")
+    say("fetching ES|QL for Elasticsearch (12 MB)")
     made = plain.with_name(f"{plain.name}-esql-fetch")
     shutil.rmtree(made, ignore_errors=True)
     shutil.copytree(plain, made, copy_function=os.link)
     jars = made / "fetched"
     jars.mkdir()
     fetch_with_dependencies(
-        [f"{_GROUP}:{name}:{version}" for name in (*_MODULES, "x-pack-mapper-version")],
+        [
+            f"{_GROUP}:{name}:{version}"
+            for name in (*_MODULES, "x-pack-kql", "x-pack-mapper-version")
+        ],
         jars,
         without=["org.elasticsearch:elasticsearch-h3"],
     )
@@ -63,5 +65,5 @@ def with_modules(plain: Path, version: str) -> Path:
             os.link(found, module / found.name)
     shutil.rmtree(jars)
     made.rename(home)
-    say("ES|QL and KQL are ready")
+    say("ES|QL is ready")
     return home

@@ -3,8 +3,8 @@
 That distribution (Maven artifact `org.elasticsearch.distribution.integ-test-zip:elasticsearch`) is
 the server without most modules: there are data streams, explicit and flattened mappings, bulk,
 security and TLS; there are no `GET /`, scripts, ingest processors, `match_only_text`, `wildcard`
-or `constant_keyword` fields and no REST interface of data streams. The modules of ES|QL and of Kibana's
-query language (KQL) are artifacts of their own; `start(esql=True)` has them too (see `_esql.py`).
+or `constant_keyword` fields and no REST interface of data streams. The modules of
+ES|QL are artifacts of their own; `start(esql=True)` has them too (see `_esql.py`).
 
 AGENTTRAIL_TEST_ELASTICSEARCH_URL names a running server to use instead (credentials in the URL).
 """
@@ -154,7 +154,7 @@ def prepare() -> Path:
 
 
 def prepare_esql() -> Path:
-    """The same distribution with the modules of ES|QL and KQL, made the first time (12 MB more)."""
+    """The same distribution with the modules of ES|QL, made the first time (12 MB more)."""
     plain = prepare()
     with locked("elasticsearch-esql"):
         return _esql.with_modules(plain, VERSION)
@@ -178,7 +178,7 @@ def start(
         roles: role name to its description; each gets a user of its name with `password`. They are
             files, because the index of the security interface needs a module that is not there.
         settings: further settings of elasticsearch.yml.
-        esql: with `POST /_query`, and `kql` in the query DSL.
+        esql: with `POST /_query`.
     """
     home = prepare_esql() if esql else prepare()
     with work_folder("agenttrail-elasticsearch-") as folder:

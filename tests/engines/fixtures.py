@@ -81,7 +81,7 @@ def elasticsearch_empty() -> Iterator[es.Server]:
 
 @pytest.fixture(scope="session")
 def elasticsearch_esql() -> Iterator[es.Server]:
-    """A server of our own that has ES|QL (`POST /_query`) and KQL (the query `kql`)."""
+    """A server of our own that has ES|QL (`POST /_query`)."""
     with required():
         es.prepare_esql()
     with es.start(esql=True) as server:

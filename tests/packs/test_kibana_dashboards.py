@@ -18,7 +18,6 @@ import pytest
 
 from agenttrail import fields as f
 from agenttrail.insight import events, sli
-from agenttrail.packs import kibana_dashboards
 from agenttrail.packs.sigma import INDEX
 from agenttrail.sinks._elasticsearch_template import mappings
 from tests.cli._run import agenttrail
@@ -42,10 +41,6 @@ def objects() -> list[dict[str, Any]]:
 
 def dashboards() -> list[dict[str, Any]]:
     return [each for each in objects() if each["type"] == "dashboard"]
-
-
-def test_the_file_is_a_fresh_build() -> None:
-    assert FILE.read_text() == kibana_dashboards.ndjson(pack(), "runbooks/anomalies")
 
 
 def _check(each: dict[str, Any]) -> None:

@@ -1,8 +1,8 @@
 """Kibana's detection rules, field by field against the published schema of 8.19.
 
-Source: elastic/detection-rules, the JSON schema of rules of type `query` for 8.19 (all its keys, types,
-limits and enumerations are below; those of objects that we do not write are left out), with what Kibana's
-import asks for beyond it: `rule_id`, `name`, `risk_score`.
+Source: elastic/detection-rules, the JSON schemas of rules of types `query` and `esql` for 8.19 (keys, types,
+limits and enumerations are below; what we do not write is left out), with what Kibana's import asks for
+beyond them: `rule_id`, `name`, `risk_score`.
 """
 
 from __future__ import annotations
@@ -28,10 +28,7 @@ RULE: dict[str, Any] = {
     "description": re.compile(r"\S.*", re.DOTALL),
     "author": [str],
     "license?": str,
-    "type": {"query"},
-    "language": {"kuery", "lucene"},
     "query": re.compile(r"\S.*", re.DOTALL),
-    "index?": [str],
     "severity": {"low", "medium", "high", "critical"},
     "risk_score": lambda value: type(value) is int and 1 <= value <= 100,
     "interval?": _DURATION,
@@ -48,20 +45,36 @@ RULE: dict[str, Any] = {
     "timestamp_override?": str,
     "version?": lambda value: type(value) is int and value >= 1,
 }
+LUCENE = RULE | {"type": {"query"}, "language": {"kuery", "lucene"}, "index": [str]}
+ESQL = RULE | {"type": {"esql"}, "language": {"esql"}}
 
 
-def _rules() -> list[dict[str, Any]]:
-    text = (RUNBOOKS / "rules" / "kibana" / "rules.ndjson").read_text()
+def _rules(name: str = "rules") -> list[dict[str, Any]]:
+    text = (RUNBOOKS / "rules" / "kibana" / f"{name}.ndjson").read_text()
     assert text.endswith("}\n")
     return [json.loads(line) for line in text.splitlines()]
 
 
 def test_every_rule_is_of_the_published_schema() -> None:
-    rules = _rules()
-    assert len(rules) >= 20
-    for rule in rules:
-        check(rule, RULE, rule["name"])
-    assert len({rule["rule_id"] for rule in rules}) == len(rules)
+    lucene, esql = _rules(), _rules("rules-esql")
+    assert len(lucene) == len(esql) >= 20
+    for rule in lucene:
+        check(rule, LUCENE, rule["name"])
+    for rule in esql:
+        check(rule, ESQL, rule["name"])
+    assert len({rule["rule_id"] for rule in lucene + esql}) == len(lucene + esql)
+
+
+def test_both_files_hold_the_queries_that_are_tried_on_elasticsearch() -> None:
+    """In each language, the one of the target's own file."""
+    for name, folder, ending in (
+        ("rules", "elasticsearch", "lucene"),
+        ("rules-esql", "esql", "esql"),
+    ):
+        tried = {
+            p.read_text().rstrip("\n") for p in (RUNBOOKS / "rules" / folder).glob(f"*.{ending}")
+        }
+        assert {rule["query"] for rule in _rules(name)} == tried
 
 
 @pytest.mark.parametrize(
@@ -82,7 +95,7 @@ def test_the_schema_refuses_what_kibana_would(change: dict[str, Any], problem: s
     rule |= change
     rule = {name: value for name, value in rule.items() if value is not None}
     with pytest.raises(ShapeError, match=re.escape(problem)):
-        check(rule, RULE)
+        check(rule, LUCENE)
 
 
 def test_a_rule_shows_its_page_its_fields_and_its_dashboards() -> None:

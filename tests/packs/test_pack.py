@@ -46,6 +46,8 @@ def test_what_is_generated_is_what_a_build_gives() -> None:
     assert sorted(there) == sorted(fresh)
     for name, text in fresh.items():
         assert there[name] == text, name
+    for name, text in exports.dashboards(pack(), "runbooks/anomalies").items():
+        assert (RUNBOOKS.parent / "dashboards" / name).read_text() == text, name
     readme = (RUNBOOKS / "README.md").read_text()
     assert chapter.with_index(pack(), readme) == readme
 

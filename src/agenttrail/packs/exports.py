@@ -53,7 +53,10 @@ def files(
             for a in pack.anomalies
             if (written := sigma.rule(a, runbooks))
         },
-        "kibana": lambda: {"kibana/rules.ndjson": kibana_rules.ndjson(pack, runbooks)},
+        "kibana": lambda: {
+            "kibana/rules.ndjson": kibana_rules.ndjson(pack, runbooks),
+            "kibana/rules-esql.ndjson": kibana_rules.ndjson(pack, runbooks, "esql"),
+        },
     }
     for target in targets:
         try:
