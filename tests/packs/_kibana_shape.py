@@ -7,10 +7,12 @@ Taken from what Elastic ships, read in 2026 (which keys stand always, which some
 - elastic/integrations: `aws_bedrock`, the overview (10.2.0: controls, links, sums), commit 21df2225;
   `aws_bedrock_agentcore`, the code interpreter (10.3.0: ES|QL charts), commit 811c7f04; `system` (8.9.0:
   numbers of every kind, Markdown) as copied into elastic/elastic-package, commit 6371beee;
+- elastic/kibana: the schema of a dashboard's attributes, which its import validates against (model
+  version 2 is `typeMigrationVersion` 10.2.0), commit 353fb1c2;
 - data views: exports of Kibana 8 and 9, `typeMigrationVersion` 8.0.0.
 
-`percentile` and `median` are in none of these; their columns are as Kibana's own Lens documents write them:
-`params.percentile`, and nothing but a format.
+`percentile` and `median` are in none of these dashboards; their columns are as Lens's definitions of these
+operations in elastic/kibana build them (commits 039846d2, 0d321280).
 """
 
 from __future__ import annotations
@@ -59,6 +61,7 @@ DASHBOARD = {
     "kibanaSavedObjectMeta": {"searchSourceJSON": str},
     "optionsJSON": str,
     "panelsJSON": str,
+    "hits?": int,
     "refreshInterval?": {"pause": bool, "value": int},
     "timeFrom?": _TEXT,
     "timeRestore": bool,
@@ -204,7 +207,11 @@ COLUMNS: dict[str, Any] = {
         for operation in ("max", "min")
     },
     "median": _NUMBER
-    | {"dataType": {"number"}, "operationType": {"median"}, "params": {"format?": _FORMAT}},
+    | {
+        "dataType": {"number"},
+        "operationType": {"median"},
+        "params": {"emptyAsNull?": bool, "format?": _FORMAT},
+    },
     "percentile": _NUMBER
     | {
         "dataType": {"number"},
