@@ -21,7 +21,7 @@ from agenttrail.errors import OptionError
 from agenttrail.governance import ledger as books
 from agenttrail.governance import policy, prices
 from agenttrail.governance.budget import Budget, Threshold
-from agenttrail.governance.kill_switch import Call, KillSwitch
+from agenttrail.governance.kill_switch import Call, KillSwitch, written_name
 from agenttrail.governance.ledger import Ledger
 from agenttrail.governance.state import State, StateError
 from agenttrail.keys import KeyOptions
@@ -140,6 +140,30 @@ def test_users_are_hashes_in_state_and_kill_switch(tmp_path: Path) -> None:
     assert b"ann" not in written
     assert desk.switch.verdict(Call(user=books.user_hash(b"k", "ann@example.com"))) is not None
     assert books.user_hash(b"k", "a") != books.user_hash(b"l", "a")
+
+
+@pytest.mark.parametrize(
+    ("by", "field", "own"),
+    [("agent", f.AGENT_NAME, f.REGISTRY_AGENT_ID), ("department", f.USER_DEPARTMENT, f.REGISTRY_DEPARTMENT)],
+)  # fmt: skip
+def test_names_that_only_a_log_knows_are_hashes_where_they_could_be_a_persons(
+    tmp_path: Path, by: str, field: str, own: str
+) -> None:
+    """In state and kill switch; those of the registry and of the policy stand as they are."""
+    named = budget("named", by=by, only=("Team Lee",), amount=5)
+    desk = Desk(tmp_path, budget(by=by, amount=5), named)
+    desk.give(
+        desk.event(6, **{field: "Ann Lee's helper"}), desk.event(6, **{field: "coder-7"}),
+        desk.event(6, **{field: "x", own: "Head Office"}), desk.event(6, **{field: "Team Lee"}),
+    )  # fmt: skip
+    subjects = {(b, s) for b, _, s in desk.accounts()}
+    assert subjects == {
+        ("b", written_name("Ann Lee's helper")), ("b", "coder-7"), ("b", "Head Office"),
+        ("named", "Team Lee"), ("b", written_name("Team Lee")),
+    }  # fmt: skip
+    written = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"Ann" not in written
+    assert desk.switch.verdict(Call(**{by: "Ann Lee's helper"})) is not None
 
 
 def test_roll_ups_and_what_is_no_money_are_not_counted(tmp_path: Path) -> None:

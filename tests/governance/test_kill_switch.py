@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from agenttrail.governance.kill_switch import Call, KillSwitch, KillSwitchError, Stop, task_name
+from agenttrail.governance.kill_switch import Call, KillSwitch, KillSwitchError, Stop, written_name
 
 NOW = datetime(2026, 11, 25, 2, 0, 0, tzinfo=UTC)
 SINCE = "2026-11-25T02:00:00Z"
@@ -60,19 +60,21 @@ def test_an_entry_stops_what_it_names(
 
 
 @pytest.mark.parametrize(
-    ("task", "as_it_is"),
+    ("name", "as_it_is"),
     [("t1", True), ("4f2c9a10-7b3e-4d55-9c1a-0e8f6b2d7a31", True), ("nightly:2026.report", True),
      ("ann@example.com", False), ("Ann Lee", False), ("call-555-010-1234", False), ("+66812345678", False)],
 )  # fmt: skip
-def test_a_task_is_written_down_by_a_hash_where_its_id_could_be_a_persons(
-    tmp_path: Path, task: str, as_it_is: bool
+@pytest.mark.parametrize("scope", ["task", "agent", "department"])
+def test_a_name_of_a_log_is_written_down_by_a_hash_where_it_could_be_a_persons(
+    tmp_path: Path, name: str, as_it_is: bool, scope: Any
 ) -> None:
     """A log may say anything there; the stop holds all the same."""
-    assert (task_name(task) == task) is as_it_is
-    switch = made(tmp_path, stop("task", task_name(task)))
-    assert switch.verdict(Call(task=task)) is not None
-    assert switch.verdict(Call(task="other")) is None
-    assert (task.encode() in (tmp_path / "k.json").read_bytes()) is as_it_is
+    assert (written_name(name) == name) is as_it_is
+    switch = made(tmp_path, stop(scope, written_name(name)))
+    assert switch.verdict(Call(**{scope: name})) is not None
+    assert switch.verdict(Call(**{scope: "other"})) is None
+    assert switch.verdict(Call()) is None
+    assert (name.encode() in (tmp_path / "k.json").read_bytes()) is as_it_is
 
 
 def test_a_stop_is_named_before_an_approval_and_the_wider_before_the_narrower(

@@ -12,7 +12,8 @@ One file a deployment; whoever runs agents reads it before a call (agenttrail's 
 Promises: a reader sees the file before a change or after it, never between (written aside, synced,
 renamed); writers wait for one another; what cannot be read is an error and never "nothing is stopped":
 a missing file is one too. The file holds names of agents, tools, servers and budgets, no event content;
-users stand in it as keyed hashes, tasks whose id could be a person's as hashes (`task_name`).
+users stand in it as keyed hashes; tasks, and agents and departments that only a log names, as hashes
+where the name could be a person's (`written_name`). Readers take a hash for the name that it is of.
 
 Limits: POSIX locks, so not on a network file system that has none. At most 10,000 entries: of those
 that end by themselves the first to end are let go.
@@ -207,13 +208,17 @@ def resolved(call: Call) -> Call:
 _SEVEN_DIGITS = re.compile(r"(?:\d[^0-9A-Za-z]?){7}")
 
 
-def task_name(task: str) -> str:
-    """How a task is written down: by its id, or by a hash of one that could be an address or a number."""
-    if shapes.MADE_ID.fits(task):
-        return task
-    if shapes.TOKEN.fits(task) and not _SEVEN_DIGITS.search(task):
-        return task
-    return hashlib.blake2b(task.encode("utf-8", "replace"), digest_size=16).hexdigest()
+def written_name(name: str) -> str:
+    """How a name from a log is written down: as it is, or as a hash where it is no identifier.
+
+    A task's id, an agent's name or a department's may be an address, a number or a person's name.
+    Without a key, as whoever reads a kill switch has to find it: a guess can be tried.
+    """
+    if shapes.MADE_ID.fits(name):
+        return name
+    if shapes.TOKEN.fits(name) and not _SEVEN_DIGITS.search(name):
+        return name
+    return hashlib.blake2b(name.encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 
 def _matches(stop: Stop, call: Call) -> bool:
@@ -222,9 +227,10 @@ def _matches(stop: Stop, call: Call) -> bool:
     if stop.scope == "tool" and call.tool is not None:
         # As agents name the tools of MCP servers.
         return stop.target in (call.tool, f"mcp__{call.server}__{call.tool}")
-    if stop.scope == "task" and call.task is not None:
-        return stop.target in (call.task, task_name(call.task))
-    return bool(stop.target == getattr(call, stop.scope))
+    asked: str | None = getattr(call, stop.scope)
+    if asked is None or stop.target == asked:
+        return asked is not None
+    return stop.scope in ("task", "agent", "department") and stop.target == written_name(asked)
 
 
 def _stop(entry: Any) -> Stop:

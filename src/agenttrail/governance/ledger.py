@@ -9,7 +9,9 @@ where they belong. It lives in `state.State` under the scope `budgets`:
     v <event id>                             the verdict of an event, for when it is given again
     w <id>                                   a message to the webhook that was not settled yet
 
-Users stand in it as keyed hashes, tasks as `kill_switch.task_name` gives them. Money is a decimal in text.
+Users stand in it as keyed hashes; agents and departments by their name in the registry or in the budget's
+`only`; tasks, and agents and departments that only a log names, as `kill_switch.written_name` gives them.
+Money is a decimal in text.
 
 Limits: an account that nothing was added to for `keep_days` (by the clock, not by the log's time) is
 forgotten; what comes for it after that begins at zero. A budget that gets another name begins anew.
@@ -27,7 +29,7 @@ from typing import Any
 
 from agenttrail import fields as f
 from agenttrail.governance.budget import VERDICTS, Budget, Then
-from agenttrail.governance.kill_switch import task_name
+from agenttrail.governance.kill_switch import written_name
 from agenttrail.governance.prices import Prices
 from agenttrail.governance.state import State, peek
 
@@ -43,6 +45,8 @@ _SUBJECTS: Mapping[str, tuple[str, ...]] = {
     "department": (f.REGISTRY_DEPARTMENT, f.USER_DEPARTMENT),
     "user": (f.USER_ID, f.USER_EMAIL, f.USER_NAME),
 }
+# Names from a file of whoever runs this; all others are from logs.
+_OWN_NAMES = {"agent": f.REGISTRY_AGENT_ID, "department": f.REGISTRY_DEPARTMENT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +171,10 @@ class Ledger:
                 found.no_rate = True
                 continue
             subject = name
-            if budget.by in ("user", "task"):
-                subject = user_hash(self._key, name) if budget.by == "user" else task_name(name)
+            if budget.by == "user":
+                subject = user_hash(self._key, name)
+            elif name not in budget.only and name != fields.get(_OWN_NAMES.get(budget.by, "")):
+                subject = written_name(name)
             self._add(budget, subject, self._begins(budget, time), amount, found)
         return found
 
