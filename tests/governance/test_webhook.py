@@ -92,6 +92,55 @@ def test_what_may_pass_later_is_sent_again(
     assert [headers["webhook-id"] for headers, _ in receiver.got] == ["m1"] * tries
 
 
+@pytest.mark.parametrize(
+    ("statuses", "counts", "told"),
+    [([302], {"refused": 1}, ["answered 302; it refuses a message for good"]),
+     ([410], {"refused": 1}, ["answered 410; it refuses a message for good"]),
+     ([503, 200], {"failed_tries": 1, "taken": 1}, ["answered 503; a message is tried again"]),
+     ([503, 503, 404], {"failed_tries": 2, "refused": 1}, ["answered 503; a message is tried again", "answered 404; it refuses"]),
+     ([200], {"taken": 1}, [])],
+)  # fmt: skip
+def test_what_a_receiver_did_not_take_is_told_and_counted(
+    receiver: Receiver, statuses: list[int], counts: dict[str, int], told: list[str]
+) -> None:
+    """By host and status; neither the address, which may be a secret, nor the message."""
+    receiver.statuses = list(statuses)
+    said: list[str] = []
+    hook = Webhook(url(receiver), first_pause_s=0.001, say=said.append)
+    hook.send("m1", b'{"target":"expense"}')
+    deadline = time.monotonic() + 10
+    while not hook.settled() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    hook.close()
+    assert dict(hook.counts) == counts
+    for line, part in zip(said, told, strict=False):
+        assert line.startswith("webhook to 127.0.0.1: ")
+        assert part in line
+        assert "hook?x" not in line
+        assert "expense" not in line
+    summary = ["0 messages taken, 1 refused for good, 0 given up, 0 not sent yet"]
+    assert [line.split(": ")[1] for line in said[len(told) :]] == summary * ("refused" in counts)
+
+
+def test_a_message_that_nobody_took_for_a_day_is_given_up_and_told() -> None:
+    """And one that has no room in the queue, and one that is left at the end."""
+    now = [0.0]
+    said: list[str] = []
+    hook = Webhook("http://127.0.0.1:9/", clock=lambda: now[0], first_pause_s=0, say=said.append)
+    hook.send("m1", b"{}")
+    deadline = time.monotonic() + 10
+    while not hook.counts["failed_tries"] and time.monotonic() < deadline:
+        time.sleep(0.005)
+    now[0] = 90_000.0
+    hook.send("m2", b"{}")
+    while not hook.settled() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    hook.close(0)
+    assert hook.counts["given_up"] == 1
+    assert any("ConnectionRefusedError" in line and "given up" in line for line in said)
+    assert said[-1].endswith("0 messages taken, 0 refused for good, 1 given up, 1 not sent yet")
+
+
 def test_nobody_waits_for_a_receiver_that_hangs_or_is_away(receiver: Receiver) -> None:
     """The queue has an end; what does not fit is told to the caller."""
     receiver.slow_s = 0.3
@@ -100,6 +149,7 @@ def test_nobody_waits_for_a_receiver_that_hangs_or_is_away(receiver: Receiver) -
     taken = [hook.send(f"m{number}", b"{}") for number in range(1_100)]
     assert time.monotonic() - started < 0.25
     assert taken.count(True) in (1_000, 1_001)
+    assert hook.counts["no_room"] == taken.count(False)
     assert hook.send("m5", b"{}")
     hook.close(0)
     away = Webhook("http://127.0.0.1:9/")

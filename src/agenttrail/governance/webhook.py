@@ -6,7 +6,9 @@ v1,` with the base64 HMAC-SHA256 of `id.timestamp.body`. A receiver knows a repe
 
 Promises: nothing waits for it: messages are sent by a thread, from a queue of at most 1,000. What was
 not taken (no 2xx) is sent again with growing pauses for a day. Redirects are not followed. A message
-holds names and verdicts that the caller gives, no event content; an answer is not read.
+holds names and verdicts that the caller gives, no event content; an answer is not read. What a receiver
+refuses for good (a redirect, most of 4xx), does not take for now, or never took is told, at most once a
+minute for each kind, and counted: `counts` has taken, refused, given_up, no_room, and failed_tries.
 
 Limits: what is in the queue ends with the process; whoever must not lose it keeps it until `settled`.
 """
@@ -16,8 +18,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
@@ -29,6 +33,12 @@ _MOST = 1_000
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 300.0
 _FOR_S = 86_400.0
 _AGAIN = (408, 425, 429)
+_SAY_AGAIN_S = 60.0
+_TOLD = {
+    "refused": "it refuses a message for good, nothing was told there",
+    "given_up": "a message was tried for a day and is given up",
+    "failed_tries": "a message is tried again",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +84,10 @@ class WebhookOptions:
         return Webhook(self.url, secret, timeout_s=self.timeout_s)
 
 
+def _to_stderr(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
 @dataclass(slots=True)
 class _Message:
     body: bytes
@@ -90,6 +104,8 @@ class Webhook:
         secret: what to sign with, or None.
         timeout_s: of one request.
         first_pause_s: before the first repetition.
+        clock: seconds.
+        say: is told of trouble: the host, a status or the class of an error, never a message.
     """
 
     def __init__(
@@ -100,8 +116,11 @@ class Webhook:
         timeout_s: float = 10.0,
         first_pause_s: float = _FIRST_PAUSE_S,
         clock: Callable[[], float] = time.monotonic,
+        say: Callable[[str], None] = _to_stderr,
     ) -> None:
         self._parts = urlsplit(url)
+        self._say, self._said = say, dict[str, float]()
+        self.counts: Counter[str] = Counter()
         self._secret, self._timeout_s, self._first_pause_s = secret, timeout_s, first_pause_s
         self._clock = clock
         self._waiting: dict[str, _Message] = {}
@@ -117,6 +136,8 @@ class Webhook:
             if id in self._waiting:
                 return True
             if len(self._waiting) >= _MOST:
+                self.counts["no_room"] += 1
+                self._tell("the queue is full: a message waits for the next run")
                 return False
             now = self._clock()
             self._waiting[id] = _Message(body, now, now, self._first_pause_s)
@@ -138,7 +159,11 @@ class Webhook:
                     break  # all were tried and wait for another day
                 self._changed.wait(0.05)
             self._closed = True
+            left = len(self._waiting)
             self._changed.notify()
+        lost = {name: self.counts[name] for name in ("refused", "given_up", "no_room")}
+        if left or any(lost.values()):
+            self._say(f"{self._name}: {self.counts['taken']} messages taken, {lost['refused']} refused for good, {lost['given_up']} given up, {left + lost['no_room']} not sent yet")  # fmt: skip
 
     def _run(self) -> None:
         while True:
@@ -152,10 +177,15 @@ class Webhook:
                 if message is None or message.due > now:
                     self._changed.wait(None if message is None else message.due - now)
                     continue
-            done = self._post(name, message.body)
+            outcome, why = self._post(name, message.body)
             with self._changed:
                 now = self._clock()
-                if done or now - message.born > _FOR_S:
+                if outcome == "failed_tries" and now - message.born > _FOR_S:
+                    outcome = "given_up"
+                self.counts[outcome] += 1
+                if outcome != "taken":
+                    self._tell(f"{why}; {_TOLD[outcome]}")
+                if outcome != "failed_tries":
                     self._waiting.pop(name, None)
                     self._settled.append(name)
                 else:
@@ -163,8 +193,8 @@ class Webhook:
                     message.pause_s = min(message.pause_s * 2, _LONGEST_PAUSE_S)
                 self._changed.notify()
 
-    def _post(self, id: str, body: bytes) -> bool:
-        """One try; False where another one may help."""
+    def _post(self, id: str, body: bytes) -> tuple[str, str]:
+        """One try: taken, refused or failed_tries, and why in words."""
         from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
         kind = HTTPSConnection if self._parts.scheme == "https" else HTTPConnection
@@ -173,12 +203,26 @@ class Webhook:
         try:
             connection.request("POST", path, body, self._headers(id, body))
             status = connection.getresponse().status
-        except (OSError, HTTPException, ValueError):
-            return False
+        except (OSError, HTTPException, ValueError) as error:
+            return "failed_tries", f"no answer ({type(error).__name__})"
         finally:
             connection.close()
+        if 200 <= status < 300:
+            return "taken", ""
         # A redirect or a refusal will be the same next time.
-        return status < 500 and status not in _AGAIN
+        again = status >= 500 or status in _AGAIN
+        return "failed_tries" if again else "refused", f"the receiver answered {status}"
+
+    def _tell(self, text: str) -> None:
+        now = self._clock()
+        if now - self._said.get(text, -_SAY_AGAIN_S) >= _SAY_AGAIN_S:
+            self._said[text] = now
+            self._say(f"{self._name}: {text}")
+
+    @property
+    def _name(self) -> str:
+        # A path may be a secret.
+        return f"webhook to {self._parts.hostname}"
 
     def _headers(self, id: str, body: bytes) -> dict[str, str]:
         headers = {
