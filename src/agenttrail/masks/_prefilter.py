@@ -73,6 +73,7 @@ class Prefilter:
             sources: a pattern that cannot be relaxed, or that the engine refuses, hits always.
             engine: one that is installed; None is the best.
         """
+        self.sources = tuple(sources)
         self.engine = engine or best_engine()
         made = _MAKERS[self.engine]
         self._ascii = made(sources, ascii_only=True)
