@@ -28,7 +28,6 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -238,7 +237,7 @@ class PresidioDetector:
             if start == finding.start and not at:
                 yield finding
             else:
-                yield replace(finding, start=at + start, end=at + finding.end)
+                yield Finding(at + start, at + finding.end, finding.entity, finding.score, finding.recogniser)  # fmt: skip
 
 
 def _no_model(language: str) -> Any:

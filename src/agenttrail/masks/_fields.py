@@ -47,10 +47,12 @@ def stays(name: str, value: Any) -> bool:
     if kind is bool:
         return name in _BOOLEANS
     if kind is list and name in _LISTS:
-        return all(
-            type(item) is str and len(item) <= _REMEMBERED_CHARS and _is_left_alone(name, item)
-            for item in value
-        )
+        for item in value:
+            if type(item) is not str or len(item) > _REMEMBERED_CHARS:
+                return False
+            if not _is_left_alone(name, item):
+                return False
+        return True
     return False
 
 

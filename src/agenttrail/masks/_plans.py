@@ -13,6 +13,7 @@ import re._constants as c  # type: ignore[import-not-found]
 import re._parser as parser  # type: ignore[import-not-found]
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 _SIGNS = tuple("0123456789")
@@ -203,7 +204,7 @@ class _Automaton:
 
     def _item(self, op: Any, av: Any, first: int, last: int) -> None:
         if op is c.LITERAL or op is c.IN:
-            for char in _members([(op, av)] if op is c.LITERAL else av):
+            for char in _members(((op, av),) if op is c.LITERAL else tuple(av)):
                 self._by_sign[first].setdefault(char, []).append(last)
         elif op is c.SUBPATTERN and not av[1] and not av[2]:
             self._sequence(av[3], first, last)
@@ -233,7 +234,8 @@ class _Automaton:
             raise UnknownSyntaxError(str(op))
 
 
-def _members(items: Sequence[Any]) -> set[str]:
+@lru_cache(1_000)
+def _members(items: tuple[Any, ...]) -> frozenset[str]:
     """The digits of a set."""
     chosen: set[str] = set()
     for op, av in items:
@@ -245,4 +247,4 @@ def _members(items: Sequence[Any]) -> set[str]:
             chosen.update(_SIGNS)
         else:
             raise UnknownSyntaxError(str(op))
-    return chosen.intersection(_SIGNS)
+    return frozenset(chosen.intersection(_SIGNS))

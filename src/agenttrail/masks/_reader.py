@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import Literal, Protocol
 
 from agenttrail.masks._findings import Finding, settle_beside, without
@@ -200,4 +199,5 @@ def _placed(finding: Finding, reading: Reading) -> Finding:
     if reading.spans is None:
         return finding
     start, end = reading.place(finding.start, finding.end)
-    return replace(finding, start=start, end=end)
+    # dataclasses.replace() costs four times as much.
+    return Finding(start, end, finding.entity, finding.score, finding.recogniser)

@@ -94,7 +94,8 @@ class Walk:
         self._reader = reader
         self._operators = operators
         self._pairs = reader.unchanged.pairs if self._remembers else {}
-        self._fields = reader.unchanged.fields if self._remembers else {}
+        # Characters that a field's text counts for, of those that stay.
+        self.known_fields = reader.unchanged.fields if self._remembers else {}
         self._max_text_chars = max_text_chars
         self._chars_left = max_event_chars
         self._embedded = 0
@@ -283,10 +284,9 @@ class Walk:
         """True where nothing was found so far."""
         return not self._counted
 
-    def field_stays(self, name: str, value: Any) -> bool:
-        """True for a field's string that was seen to stay as it is; it counts for its characters."""
-        chars = self._fields.get((name, value)) if type(value) is str else None
-        if chars is None or chars > self._chars_left:
+    def afford(self, chars: int) -> bool:
+        """Counts characters as read, where so many may be; False counts nothing."""
+        if chars > self._chars_left:
             return False
         self._chars_left -= chars
         return True
