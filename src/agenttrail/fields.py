@@ -294,6 +294,7 @@ POLICY_FINDINGS = _field("agenttrail.policy.findings", "keywords", "What of the 
 APPROVAL_ID = _field("agenttrail.approval.id", "keyword", "Links request, decision and execution.", _OWN, shape=TOKEN)
 APPROVAL_STAGE = _field("agenttrail.approval.stage", "keyword", "request, decision or execution.", _OWN, shape=one_of("request", "decision", "execution"), envelope=True)
 APPROVAL_ARGUMENTS_HASH = _field("agenttrail.approval.arguments.hash", "keyword", "Keyed hash of the arguments that the decision was about.", _OWN, shape=HEX, envelope=True)
+APPROVAL_ARGUMENTS_GIVEN = _field("agenttrail.approval.arguments.given", "keyword", "Hash of the arguments that an approval system gave, for the enricher approvals. Replaced where that does not take it out: one without a key could be turned back.", _OWN, kind="ARGUMENTS_HASH")
 APPROVAL_APPROVER = _field("agenttrail.approval.approver.id", "keyword", "Who decided.", _OWN, ocsf="actor.user.uid", kind="USER_ID")
 APPROVAL_CHANNEL = _field("agenttrail.approval.channel", "keyword", "Escalation channel.", _OWN, shape=LABEL)
 APPROVAL_TARGET_MS = _field("agenttrail.approval.target_ms", "long", "Response time that the channel promises.", _OWN, unit="ms", envelope=True)

@@ -249,11 +249,15 @@ def test_hashes_of_arguments_leave_only_under_a_key(monkeypatch: pytest.MonkeyPa
     asked, said, done = run(built(key=key), request(call="toolu_01"), decision(), paid())
     assert asked[f.APPROVAL_ARGUMENTS_HASH] == done[f.APPROVAL_ARGUMENTS_HASH]
     assert f.APPROVAL_ARGUMENTS_HASH not in said
-    given = {f.APPROVAL_ARGUMENTS_HASH: done[f.APPROVAL_ARGUMENTS_HASH], f.TOOL_CALL_ID: "toolu_01"}
+    given = {
+        f.APPROVAL_ARGUMENTS_GIVEN: done[f.APPROVAL_ARGUMENTS_HASH],
+        f.TOOL_CALL_ID: "toolu_01",
+    }
     for amount, expected in ((250_000, None), (250_001, ["arguments_changed"])):
         said, done = run(built(key=key), decision(**given), paid(amount=amount))
         assert findings(done) == expected
-        assert said[f.APPROVAL_ARGUMENTS_HASH] == given[f.APPROVAL_ARGUMENTS_HASH]
+        assert said[f.APPROVAL_ARGUMENTS_HASH] == given[f.APPROVAL_ARGUMENTS_GIVEN]
+        assert f.APPROVAL_ARGUMENTS_GIVEN not in said
 
 
 def test_a_channel_is_taken_from_a_line_only_where_the_policy_has_it() -> None:
@@ -271,11 +275,12 @@ def test_a_channel_is_taken_from_a_line_only_where_the_policy_has_it() -> None:
 
 def test_a_hash_that_a_line_brings_along_leaves_only_under_a_key() -> None:
     """It may be a plain one."""
-    (said,) = run(built(), decision(**{f.APPROVAL_ARGUMENTS_HASH: "ab" * 16}))
-    assert f.APPROVAL_ARGUMENTS_HASH not in said
-    chat = event({f.APPROVAL_ARGUMENTS_HASH: "ab" * 16}, agent="expense", action="chat")
-    (said,) = run(built(), chat)  # also where it has nothing to do with approvals
-    assert f.APPROVAL_ARGUMENTS_HASH not in said
+    for name in (f.APPROVAL_ARGUMENTS_GIVEN, f.APPROVAL_ARGUMENTS_HASH):
+        (said,) = run(built(), decision(**{name: "ab" * 16}))
+        assert name not in said
+        chat = event({name: "ab" * 16}, agent="expense", action="chat")
+        (said,) = run(built(), chat)  # also where it has nothing to do with approvals
+        assert name not in said
 
 
 def test_the_state_holds_nothing_of_an_event(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Registry, policy and approvals in real pipelines: nothing of a person leaves, and kills change nothing."""
 
+import hashlib
 import json
 import random
 import shutil
@@ -98,6 +99,23 @@ def test_nothing_of_a_person_leaves_with_verdicts_links_and_marks(tmp_path: Path
     for text in (done.out.encode(), done.err.encode(), *(p.read_bytes() for p in written)):
         for planted in PLANTED:
             assert planted.encode() not in text
+
+
+def test_a_hash_of_arguments_does_not_leave_where_nobody_reads_approvals(tmp_path: Path) -> None:
+    """Amounts are few: whoever sees a plain hash of them tries them all."""
+    plain = hashlib.sha256(b'{"amount":250000}').hexdigest()[:32]
+    (tmp_path / "a.jsonl").write_text(json.dumps(
+        {"approval": "decision", "id": "AP-1", "at": "2026-11-25T09:00:00Z", "outcome": "allow", "arguments_hash": plain}
+    ))  # fmt: skip
+    (tmp_path / "p.yaml").write_text(
+        "sources: [{type: file, paths: [a.jsonl]}]\nformat: approvals\n"
+        "mask: {type: presidio, profile: fast}\nsinks: [{type: jsonl, path: out.jsonl}]\n"
+    )
+    done = agenttrail(tmp_path, "run", "-c", "p.yaml")
+    assert done.code == 0, done.err
+    (row,) = output(tmp_path).values()
+    assert row["agenttrail"]["approval"]["id"] == "AP-1"
+    assert plain not in (tmp_path / "out.jsonl").read_text()
 
 
 def test_a_pipeline_that_is_killed_finds_the_same(tmp_path: Path) -> None:

@@ -56,13 +56,13 @@ def test_every_key_has_its_field_and_the_rest_stays() -> None:
     (fields,) = read(line)
     assert {name: fields[name] for name in (
         f.AGENT_ID, f.MCP_SERVER_NAME, f.TOOL_NAME, f.TOOL_CALL_ID, f.CONVERSATION_ID, f.TASK_ID,
-        f.TOOL_ARGUMENTS, f.APPROVAL_ARGUMENTS_HASH, f.APPROVAL_APPROVER, f.APPROVAL_SOURCE,
+        f.TOOL_ARGUMENTS, f.APPROVAL_ARGUMENTS_GIVEN, f.APPROVAL_APPROVER, f.APPROVAL_SOURCE,
         f.APPROVAL_SCOPE, f.APPROVAL_WAIT_MS, f.APPROVAL_EXPIRES, f.USER_ID,
         f.EVENT_REASON, f.APPROVAL_ID, f.APPROVAL_STAGE, f.EVENT_ACTION, f.SOURCE_RAW,
     )} == {
         f.AGENT_ID: "expense", f.MCP_SERVER_NAME: "expenses", f.TOOL_NAME: "pay_claim",
         f.TOOL_CALL_ID: "toolu_1", f.CONVERSATION_ID: "s-1", f.TASK_ID: "t-1",
-        f.TOOL_ARGUMENTS: {"amount": 5}, f.APPROVAL_ARGUMENTS_HASH: "ab" * 16,
+        f.TOOL_ARGUMENTS: {"amount": 5}, f.APPROVAL_ARGUMENTS_GIVEN: "ab" * 16,
         f.APPROVAL_APPROVER: "r@example.com", f.APPROVAL_SOURCE: "hook",
         f.APPROVAL_SCOPE: "session", f.APPROVAL_WAIT_MS: 5,
         f.APPROVAL_EXPIRES: "2026-11-26T09:00:00Z", f.USER_ID: "u-1", f.EVENT_REASON: "fine",

@@ -128,13 +128,17 @@ class Approvals:
             added = self._decision(fields, event, call_of(fields))
         elif stage == "request":
             added = self._request(fields, call_of(fields))
-        # Whether it has a key is not known: one without could be turned back.
-        foreign = f.APPROVAL_ARGUMENTS_HASH in fields and self._hasher is None
+        # Whether they have a key is not known: one without could be turned back.
+        foreign = [
+            name
+            for name in (f.APPROVAL_ARGUMENTS_GIVEN, f.APPROVAL_ARGUMENTS_HASH)
+            if name in fields and (self._hasher is None or name == f.APPROVAL_ARGUMENTS_GIVEN)
+        ]
         if not added and not claimed and not foreign:
             return event
         merged = {**fields, **{name: value for name, value in added.items() if value is not None}}
-        if foreign:
-            del merged[f.APPROVAL_ARGUMENTS_HASH]
+        for name in foreign:
+            del merged[name]
         if f.APPROVAL_CHANNEL not in fields and self._raw_channel(fields) is not None:
             raw = {name: value for name, value in fields[f.SOURCE_RAW].items() if name != "channel"}
             merged[f.SOURCE_RAW] = raw
@@ -420,7 +424,8 @@ def _id(names: book.Names, key: str) -> str | None:
 
 
 def _given(fields: Mapping[str, Any]) -> str | None:
-    return book.hexed(_text(fields.get(f.APPROVAL_ARGUMENTS_HASH)))
+    given = fields.get(f.APPROVAL_ARGUMENTS_GIVEN) or fields.get(f.APPROVAL_ARGUMENTS_HASH)
+    return book.hexed(_text(given))
 
 
 def _text(value: Any) -> str | None:

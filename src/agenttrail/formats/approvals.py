@@ -19,7 +19,7 @@ to find the call. All that is known:
 | agent | the agent's id in the agent registry |
 | server, tool, call_id, conversation, task | which call it is about, as the agent's log names them |
 | arguments | those that are approved; they are masked like every other argument |
-| arguments_hash | instead of them: their keyed hash, by the recipe of `agenttrail explain approvals` with a key that both sides have |
+| arguments_hash | instead of them: their keyed hash, by the recipe of `agenttrail explain approvals` with a key that both sides have; read by the enricher `approvals`, never passed on by itself |
 | outcome | of a decision: allow (also approved, accept), deny (denied, rejected, decline), expired |
 | approver | who decided, as the registry's contacts and the policy's approvers name people |
 | source | who decided: user (the default), config, hook, policy |
@@ -62,7 +62,7 @@ _TEXTS = {
     "call_id": f.TOOL_CALL_ID,
     "conversation": f.CONVERSATION_ID,
     "task": f.TASK_ID,
-    "arguments_hash": f.APPROVAL_ARGUMENTS_HASH,
+    "arguments_hash": f.APPROVAL_ARGUMENTS_GIVEN,
     "approver": f.APPROVAL_APPROVER,
     "source": f.APPROVAL_SOURCE,
     "scope": f.APPROVAL_SCOPE,
