@@ -240,6 +240,38 @@ def test_an_elicitation_is_an_approval_only_of_servers_that_ask_for_it() -> None
     assert findings(done) == ["executed_without_approval"]
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [("accept", "accept", None), ("accept", None, None), ("decline", "accept", ["executed_after_deny"]),
+     ("accept", "decline", ["executed_after_deny"]), ("cancel", None, ["executed_after_deny"]),
+     (None, None, ["executed_without_approval"])],
+)  # fmt: skip
+def test_a_retry_that_is_asked_again_does_not_lose_its_answer(
+    tmp_path: Path, first: str | None, second: str | None, expected: Any
+) -> None:
+    """MCP 2026-07-28: the next retry holds the answer to the second question alone, linked by its state."""
+
+    def tried(at: str, answer: str | None, **more: Any) -> Event:
+        fields = {} if answer is None else {f.MCP_ELICITATION_ACTION: answer}
+        return paid(f"2026-11-25T09:20:{at}Z", call=None, fields={**fields, **more})
+
+    asked = {f.MCP_RESULT_TYPE: "input_required"}
+    state = str(tmp_path / "state.db")
+    enrich = built(elicitation_servers=("expenses",), state=state)
+    opened, retried = run(
+        enrich, tried("01", None, **asked, **{f.MCP_REQUEST_STATE_HASH: "a1" * 16}),
+        tried("02", first, **asked, **{f.MCP_REQUEST_STATE_HASH: "b2" * 16, f.MCP_META: {"requestStateHash": "a1" * 16}}),
+    )  # fmt: skip
+    assert f.APPROVAL_STAGE not in opened
+    assert retried.get(f.APPROVAL_STAGE) == (None if first is None else "decision")
+    enrich.save()
+    enrich.close()
+    enrich = built(elicitation_servers=("expenses",), state=state)  # also over a restart
+    (done,) = run(enrich, tried("03", second, **{f.MCP_REQUEST_STATE_HASH: "b2" * 16}))
+    assert done[f.APPROVAL_STAGE] == "execution"
+    assert findings(done) == expected
+
+
 def test_hashes_of_arguments_leave_only_under_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """And are equal where the arguments are; a system that has the key may give the hash alone."""
     for made in run(built(), request(call="toolu_01"), decision(), paid()):

@@ -22,7 +22,8 @@ They are linked by the approval's id, the id of the tool call, or by tool and ar
 
 What counts as a decision: Claude Code's and Codex's answers to a permission prompt, refusals in
 session logs, decisions of hooks and settings (`approvals.sources` of the policy says whose count),
-lines of the format `approvals`, and answers to MCP elicitations of `elicitation_servers`. Other
+lines of the format `approvals`, and answers to MCP elicitations of `elicitation_servers`, also those of
+a retry that is answered by another question (one refusal among them refuses the call). Other
 servers ask people for many things; their elicitations are no approvals. Codex does not log the answer
 to a prompt, but runs nothing before it: a call that ran after its prompt was allowed.
 
@@ -167,7 +168,9 @@ class Approvals:
             if outcome in ("deny", "expired"):
                 return "decision"  # refused: it did not run
             if fields.get(f.MCP_RESULT_TYPE) == "input_required":
-                return None  # it has not run yet: the retry with the answer will
+                # It has not run yet: the retry with the answer will. A retry whose answer is answered
+                # by another question brings the answer to the first one: no later one does.
+                return "decision" if self._has_answer(fields) else None
             return "execution"
         if fields.get(f.APPROVAL_STAGE) in ("request", "decision"):
             return str(fields[f.APPROVAL_STAGE])
@@ -175,9 +178,11 @@ class Approvals:
             return "decision"
         if outcome == "require_approval":
             return "request"
-        if f.MCP_ELICITATION_ACTION in fields and fields.get(f.MCP_SERVER_NAME) in self._servers:
-            return "decision"
-        return None
+        return "decision" if self._has_answer(fields) else None
+
+    def _has_answer(self, fields: Mapping[str, Any]) -> bool:
+        """Whether it holds a person's answer to a server that asks for approvals."""
+        return f.MCP_ELICITATION_ACTION in fields and fields.get(f.MCP_SERVER_NAME) in self._servers
 
     # --- the three stages ------------------------------------------------------------------------
     def _request(self, fields: Mapping[str, Any], call: Call | None) -> dict[str, Any]:
@@ -215,8 +220,9 @@ class Approvals:
         self, fields: Mapping[str, Any], event: Event, call: Call | None
     ) -> dict[str, Any]:
         elicited = fields.get(f.MCP_ELICITATION_ACTION)
-        outcome = fields.get(f.APPROVAL_OUTCOME)
-        if outcome not in ("allow", "deny", "expired"):
+        outcome = str(fields.get(f.APPROVAL_OUTCOME))
+        retried = outcome not in ("allow", "deny", "expired")
+        if retried:
             outcome = _ELICITED.get(str(elicited), "deny")
         moment = _seconds(fields)
         if f.APPROVAL_OUTCOME not in fields and fields.get(f.EVENT_ACTION) != "execute_tool":
@@ -228,6 +234,8 @@ class Approvals:
         key, case = place.key, place.case
         case.id = case.id or _id(names, key)
         event_id = fields[f.EVENT_ID]
+        if retried:
+            outcome = _answered(case, fields)
         decision = next((d for d in case.decisions if d.event == event_id), None)
         channel, target = self._channel(fields, call)
         case.channel, case.target_ms = case.channel or self._own_channel(channel), case.target_ms or target  # fmt: skip
@@ -236,6 +244,7 @@ class Approvals:
             wait = round((moment - case.asked) * 1000)
         if decision is None:
             decision = self._read(fields, event_id, moment, outcome)
+            decision.state = _text(fields.get(f.MCP_REQUEST_STATE_HASH)) if retried else None
             # A call that was refused reports a decision; who decided answered somewhere else.
             decision.timed = fields.get(f.EVENT_ACTION) == "execute_tool"
             took = None if decision.timed else wait
@@ -322,11 +331,8 @@ class Approvals:
             self._note(case, self._read(fields, event_id, moment, "allow"))
         server = fields.get(f.MCP_SERVER_NAME)
         if server in self._servers:
-            answer = fields.get(f.MCP_ELICITATION_ACTION)
-            if answer is not None:  # MCP 2026-07-28: the retry of a call has the answer
-                self._note(
-                    case, self._read(fields, event_id, moment, _ELICITED.get(str(answer), "deny"))
-                )
+            if f.MCP_ELICITATION_ACTION in fields:  # MCP 2026-07-28: the retry has the answer
+                self._note(case, self._read(fields, event_id, moment, _answered(case, fields)))
             last = moment + fields.get(f.EVENT_DURATION, 0) / 1e9
             for at, outcome, other in self._elicited.get((event.origins[0].stream, server), ()):
                 if moment <= at <= last:
@@ -421,6 +427,16 @@ def _names(fields: Mapping[str, Any], call: Call | None) -> book.Names:
 def _id(names: book.Names, key: str) -> str | None:
     """What links a case's events: the approval system's id, the call's, or a hash of its own."""
     return book.shown(names.approval) or book.shown(names.call) or key[1:] or None
+
+
+def _answered(case: book.Case, fields: Mapping[str, Any]) -> str:
+    """What a retried call was answered: allow only where it was to every question on the way."""
+    answer = _ELICITED.get(str(fields[f.MCP_ELICITATION_ACTION]), "deny")
+    meta = fields.get(f.MCP_META)
+    sent = meta.get("requestStateHash") if isinstance(meta, dict) else None
+    sent = sent or fields.get(f.MCP_REQUEST_STATE_HASH)
+    before = any(d.state is not None and d.state == sent and d.outcome != "allow" for d in case.decisions)  # fmt: skip
+    return "deny" if before else answer
 
 
 def _given(fields: Mapping[str, Any]) -> str | None:

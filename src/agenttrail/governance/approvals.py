@@ -66,6 +66,7 @@ class Decision:
     given: str | None = None  # their hash by the approval system, with a key that we share
     approver: str | None = None  # hash
     call: str | None = None  # hash of the id of the one call that it was about
+    state: str | None = None  # hash that links an MCP retry with the next one
     timed: bool = False  # whether it is known if it kept the target, or it says nothing of that
     settles: list[str] = field(default_factory=list)
     marks: list[str] = field(default_factory=list)
