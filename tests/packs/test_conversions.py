@@ -91,6 +91,26 @@ def test_esql_takes_a_query_whose_kind_was_never_found(esql: es.Server) -> None:
 
 
 @pytest.mark.engine
+def test_esql_of_the_pages_is_understood(esql: es.Server) -> None:
+    """Every ES|QL block of every page; words in capitals stand in strings and need no value.
+
+    `==` is not true of a field that holds several values; `:` looks at each.
+    """
+    lists = [name for name, field in f.FIELDS.items() if field.type == "keywords"]
+    seen = 0
+    for page in sorted(RUNBOOKS.rglob("*.md")):
+        for query in re.findall(r"```esql\n(.*?)```", page.read_text(), re.DOTALL):
+            compared = [
+                name for name in lists if re.search(rf"{re.escape(name)} *(==|!=|IN\b)", query)
+            ]
+            assert not compared, f"{page}: ask {compared} with ':'"
+            answer = esql.request("POST", "/_query", {"query": query.strip()})
+            assert answer["columns"], f"{page}: {query}"
+            seen += 1
+    assert seen >= 10
+
+
+@pytest.mark.engine
 def test_opensearch_finds_exactly_the_hits_among_all_samples(opensearch: es.Server) -> None:
     fill(opensearch, _INDEX, opensearch_mappings(), documents())
     queries = _shipped("opensearch")

@@ -172,6 +172,41 @@ _MASKING_RATE = _ratio(
     f"found = COUNT(*) WHERE {f.PII_MASKED} > 0, seen = COUNT(*)",
     "TO_DOUBLE(found) / seen",
 )
+_SERVER_CALLS = (
+    f'{_WITHIN} AND {f.OPERATION_NAME} == "execute_tool" AND {f.MCP_SERVER_NAME} IS NOT NULL'
+)
+_SERVERS = Panel(
+    "Servers: failures and answer times",
+    "A server that fails every call is down; times in milliseconds.",
+    "table",
+    Esql(
+        text=f'{_SERVER_CALLS}\n| STATS calls = COUNT(*), failed = COUNT(*) WHERE {f.EVENT_OUTCOME} == "failure", median = MEDIAN({f.EVENT_DURATION}) / 1000000, p95 = PERCENTILE({f.EVENT_DURATION}, 95) / 1000000 BY server = {f.MCP_SERVER_NAME}\n| SORT calls DESC\n| LIMIT 50\n| KEEP server, calls, failed, median, p95',
+        columns=(
+            Column(name="server", label="Server", type="keyword"),
+            Column(name="calls", label="Calls", type="long", metric=True),
+            Column(name="failed", label="Failed", type="long", metric=True),
+            Column(name="median", label="Median, ms", type="double", metric=True),
+            Column(name="p95", label="95th percentile, ms", type="double", metric=True),
+        ),
+    ),
+    24,
+    13,
+)
+_ANSWER_TIMES = Panel(
+    "Answer time of servers",
+    "95th percentile over time, in milliseconds.",
+    "line",
+    Esql(
+        text=f"{_SERVER_CALLS}\n| STATS p95 = PERCENTILE({f.EVENT_DURATION}, 95) / 1000000 BY time = BUCKET({f.TIMESTAMP}, 50, ?_tstart, ?_tend), server = {f.MCP_SERVER_NAME}\n| SORT time\n| KEEP time, server, p95",
+        columns=(
+            Column(name="time", label="Time", type="date"),
+            Column(name="server", label="Server", type="keyword"),
+            Column(name="p95", label="95th percentile, ms", type="double", metric=True),
+        ),
+    ),
+    24,
+    13,
+)
 
 PANELS: dict[str, tuple[Panel, ...]] = {
     "fleet-overview": (
@@ -215,6 +250,8 @@ PANELS: dict[str, tuple[Panel, ...]] = {
         ),
         _chart("Spread of tool calls", "Median and 95th percentile of a task; a loop shows as a jump.", "line", ENDED, (Metric(operation="median", label="Median", field=f.TASK_TOOL_CALLS), Metric(operation="percentile", label="95th percentile", field=f.TASK_TOOL_CALLS)), TIME),
         _chart("Failed tool calls", "By tool, over time.", "bar", f"{TOOL_CALL} AND {f.EVENT_OUTCOME}:failure", (_count("Calls"),), TIME, TOOL),
+        _SERVERS,
+        _ANSWER_TIMES,
     ),
     "cost": (
         _number("Cost", "Money spent on models, roll-ups left out.", _sum("Cost", f.COST_TOTAL, decimals=2), SPENT),
