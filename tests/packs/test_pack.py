@@ -18,6 +18,7 @@ from agenttrail.insight._scan_found import Numbers
 from agenttrail.insight.scan import DETECTORS
 from agenttrail.packs import chapter, exports, laws
 from agenttrail.packs.anomalies import load
+from agenttrail.packs.kibana_dashboards import TITLES
 from agenttrail.packs.series import label_of, series
 from agenttrail.sinks.metrics import MetricsOptions
 from tests._events import assert_valid, masked
@@ -50,6 +51,12 @@ def test_what_is_generated_is_what_a_build_gives() -> None:
         assert (RUNBOOKS.parent / "dashboards" / name).read_text() == text, name
     readme = (RUNBOOKS / "README.md").read_text()
     assert chapter.with_index(pack(), readme) == readme
+
+
+def test_every_dashboard_shows_some_anomaly() -> None:
+    """The other direction of the law that each rule names its dashboards."""
+    shown = {name for a in pack().anomalies for name in a.rule.dashboards}
+    assert shown == set(TITLES)
 
 
 def test_scan_and_the_rules_agree() -> None:
@@ -122,6 +129,8 @@ def _field(root: Path) -> None:
 PAGE = "anomalies/mask-failing/README.md"
 RULE = "anomalies/mask-failing/rule.yaml"
 BROKEN = {
+    "no dashboard": (_replace(RULE, "dashboards:\n- privacy\n- pipeline-health\n", ""), "dashboards: must name what shows it"),
+    "a dashboard that is none": (_replace(RULE, "- privacy\n", "- privasy\n"), "dashboards: none is called 'privasy'"),
     "a page is missing": (lambda root: (root / PAGE).unlink(), "README.md: is missing"),
     "a sample file is missing": (lambda root: (root / "anomalies/mask-failing/miss.jsonl").unlink(), "miss.jsonl: is missing"),
     "a section is missing": (_replace(PAGE, "## Tuning", "## Tunes"), "sections must be"),

@@ -16,6 +16,7 @@ from typing import Any
 from agenttrail import fields as f
 from agenttrail.packs import sigma
 from agenttrail.packs.anomalies import Anomaly, Pack
+from agenttrail.packs.kibana_dashboards import TITLES
 
 SECTIONS = ("Meaning", "Impact", "Diagnosis", "Mitigation", "Tuning")
 _LONGEST = 80
@@ -51,6 +52,11 @@ def _of_rule(anomaly: Anomaly) -> Iterator[str]:
     path, rule = anomaly.folder / "rule.yaml", anomaly.rule
     if not (rule.prometheus or anomaly.sigma or rule.scan):
         yield f"{path}: nothing finds it\n  give prometheus, sigma or scan"
+    if not rule.dashboards:
+        yield f"{path}: dashboards: must name what shows it"
+    for name in rule.dashboards:
+        if name not in TITLES:
+            yield f"{path}: dashboards: none is called '{name}'\n  known: {', '.join(TITLES)}"
     if not rule.fires_for:
         yield f"{path}: fires_for: must name the agents that hit.jsonl is about; '' where it is about none"  # fmt: skip
     for name in _fields_of(sigma.detects(anomaly) or {}):
