@@ -237,7 +237,7 @@ class PresidioDetector:
             if start == finding.start and not at:
                 yield finding
             else:
-                yield Finding(at + start, at + finding.end, finding.entity, finding.score, finding.recogniser)  # fmt: skip
+                yield finding.moved(at + start, at + finding.end)
 
 
 def _no_model(language: str) -> Any:

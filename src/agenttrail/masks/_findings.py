@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,10 @@ class Finding:
     entity: str
     score: float
     recogniser: str
+
+    def moved(self, start: int, end: int) -> Finding:
+        """The same in another place; dataclasses.replace() costs four times as much."""
+        return Finding(start, end, self.entity, self.score, self.recogniser)
 
 
 def settle(text: str, findings: Iterable[Finding]) -> list[Finding]:
@@ -78,12 +82,12 @@ def without(
                 break
             touched = True
             if at < start:
-                cut.append(replace(finding, start=at, end=start))
+                cut.append(finding.moved(at, start))
             at = max(at, end)
         if not touched:
             cut.append(finding)
         elif at < finding.end:
-            cut.append(replace(finding, start=at))
+            cut.append(finding.moved(at, finding.end))
     return [f for f in cut if any(map(str.isalnum, text[f.start : f.end]))]
 
 
@@ -100,7 +104,7 @@ def _merge_same(ordered: list[Finding]) -> list[Finding]:
         if at is not None and finding.start < merged[at].end:
             one = merged[at]
             best = one if one.score >= finding.score else finding
-            merged[at] = replace(best, start=one.start, end=max(one.end, finding.end))
+            merged[at] = best.moved(one.start, max(one.end, finding.end))
         else:
             last[finding.entity] = len(merged)
             merged.append(finding)
@@ -128,9 +132,9 @@ def _apart(findings: list[Finding]) -> list[Finding]:
             at += 1
             continue
         if one.score >= other.score:
-            apart[at + 1] = replace(other, start=one.end)
+            apart[at + 1] = other.moved(one.end, other.end)
         else:
-            apart[at] = replace(one, end=other.start)
+            apart[at] = one.moved(one.start, other.start)
         apart.sort(key=_place)
     return [finding for finding in apart if finding.start < finding.end]
 
@@ -145,7 +149,7 @@ def _join_by_spaces(text: str, findings: list[Finding]) -> list[Finding]:
     for finding in findings:
         between = text[joined[-1].end : finding.start] if joined else ""
         if between and not between.strip(" ") and joined[-1].entity == finding.entity:
-            joined[-1] = replace(joined[-1], end=finding.end)
+            joined[-1] = joined[-1].moved(joined[-1].start, finding.end)
         else:
             joined.append(finding)
     return joined

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import replace
 
 from agenttrail.masks._findings import Finding
 
@@ -168,7 +167,7 @@ def _completed(text: str, finding: Finding) -> Finding:
     if before is None and behind is None:
         return finding
     start = before.start(1) if before is not None else finding.start
-    return replace(finding, start=start, end=behind.end() if behind is not None else finding.end)
+    return finding.moved(start, behind.end() if behind is not None else finding.end)
 
 
 def _is_name(token: re.Match[str]) -> bool:
@@ -191,7 +190,7 @@ def _trimmed(found: str, start: int, end: int, finding: Finding) -> Finding | No
         end -= 1
     if start == end:
         return None
-    return replace(finding, start=finding.start + start, end=finding.start + end)
+    return finding.moved(finding.start + start, finding.start + end)
 
 
 def _ends_word(char: str) -> bool:
@@ -203,7 +202,7 @@ def _without_words(found: str, finding: Finding) -> Finding:
     """An address without the words of a script without spaces that it is glued to."""
     local = found.partition("@")[0]
     last = max((m.end() for m in _UNSPACED.finditer(local)), default=0)
-    return replace(finding, start=finding.start + last) if last < len(local) else finding
+    return finding.moved(finding.start + last, finding.end) if last < len(local) else finding
 
 
 def _is_count(text: str, finding: Finding) -> bool:
