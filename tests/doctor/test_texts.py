@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agenttrail import doctor
 from agenttrail.doctor import _syslog_ng_text as syslog_ng_text
 from agenttrail.doctor import _toml, _yaml
 from agenttrail.doctor._files import KINDS
@@ -229,3 +234,41 @@ log { source(s); if ("${x}" eq "}") { parser(p); } else { flags(final); }; };
     assert text[network.start : network.end].endswith('"x"\'))')
     assert [w.text for w in made[3].brace or []] == ["source", "if", "else"]
     assert made[0].code.strip().endswith("{}}")
+
+
+class _Counted(str):
+    """A text that counts the signs that are copied out of it or counted in it."""
+
+    signs = 0
+
+    def __getitem__(self, key: Any) -> str:
+        found = super().__getitem__(key)
+        type(self).signs += len(found)
+        return found
+
+    def count(self, *arguments: Any) -> int:
+        type(self).signs += len(self)
+        return super().count(*arguments)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda n: "filter { if [a] =~ " + " " * n + "/x/ { drop { } } }",
+     lambda n: "filter { if " + "[a] == 1 and " * n + "[b] { drop { } } }",
+     lambda n: "filter {\n" + "mutate { id => a\n}\n" * n + "}"],
+    ids=["spaces", "comparisons", "plugins"],
+)  # fmt: skip
+def test_logstashs_language_is_read_in_steps_as_many_as_its_signs(make: Any) -> None:
+    """Twice the text costs twice the steps, not four times."""
+    steps = []
+    for size in (200, 400):
+        _Counted.signs = 0
+        parse(_Counted(make(size)), "p.conf")
+        steps.append(_Counted.signs)
+    assert steps[1] < 2.2 * steps[0]
+
+
+def test_no_search_line_by_line_goes_over_the_lines_behind_it() -> None:
+    """`^\\s*` reads all blank lines that follow, at each of them again."""
+    for path in Path(doctor.__file__).parent.glob("*.py"):
+        assert not re.search(r"\(\?[a-z]*m[a-z]*\)\^\\s[*+]", path.read_text()), path.name

@@ -90,6 +90,7 @@ def test_attributes_are_never_free_text() -> None:
         ({"listen": None}, "listen"), ({"listen": "9464"}, "listen"), ({"listen": "h:0"}, "listen"),
         ({"otlp_endpoint": "localhost:4318"}, "otlp_endpoint"), ({"otlp_headers": {"a": "b"}}, "otlp_headers"),
         ({"otlp_endpoint": "http://u:p@h"}, "otlp_endpoint"), ({"interval_s": 0}, "interval_s"), ({"values_max": 0}, "values_max"),
+        ({"series_max": 0}, "series_max"),
     ],
 )  # fmt: skip
 def test_wrong_options_are_refused(options: dict[str, Any], option: str) -> None:
@@ -120,6 +121,26 @@ def test_prometheus_text_has_units_and_conventional_names() -> None:
     assert "gen_ai_execute_tool_duration_seconds_bucket{" in text
     assert "agenttrail_lag_seconds 5" in text
     assert "example.com" not in text
+
+
+def test_combinations_of_attributes_are_bounded_and_the_sum_stays_right() -> None:
+    """Each attribute is below its own bound; what is beyond the product's is one series more."""
+    (port,) = free_ports(1)
+    sink = MetricsOptions(listen=f"127.0.0.1:{port}", series_max=10).build()
+    given = [{f.AGENT_NAME: f"agent{a}", f.TOOL_NAME: f"tool{t}", f.OPERATION_NAME: "execute_tool"} for a in range(8) for t in range(8)]  # fmt: skip
+    try:
+        sink.write([masked(fields, id=f"{n:016x}") for n, fields in enumerate(given)])
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            text = answer.read().decode()
+    finally:
+        sink.close()
+
+    (calls,) = [m for m in text_string_to_metric_families(text) if m.name == "agenttrail_tool_calls"]  # fmt: skip
+    found = [sample for sample in calls.samples if sample.name.endswith("_total")]
+    assert len(found) == 11
+    assert sum(sample.value for sample in found) == 64
+    (over,) = [sample for sample in found if sample.labels.get("otel_metric_overflow")]
+    assert (over.value, over.labels.get("gen_ai_tool_name", "")) == (54, "")
 
 
 def test_what_became_of_lines_and_events_is_the_runs_ledger() -> None:

@@ -47,7 +47,7 @@ class Section:
 
 def is_yaml(file: ConfigFile) -> bool:
     """Whether a file is in the YAML language."""
-    return not re.search(r"(?mi)^\s*\[(SERVICE|INPUT|FILTER|OUTPUT)\]", file.text)
+    return not re.search(r"(?mi)^[^\S\n]*\[(SERVICE|INPUT|FILTER|OUTPUT)\]", file.text)
 
 
 def sections(file: ConfigFile) -> list[Section]:

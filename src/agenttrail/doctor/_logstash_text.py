@@ -1,10 +1,13 @@
 """Logstash's pipeline language as plugins and branches, with lines and offsets.
 
+Each sign is looked at a bounded number of times, however long a file or a condition is.
+
 Source: Logstash 9.5 (logstash-core/lib/logstash/config/grammar.treetop).
 """
 
 from __future__ import annotations
 
+import bisect
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -69,6 +72,7 @@ class _Parser:
     def __init__(self, text: str, path: str) -> None:
         self.text, self.path, self.at = text, path, 0
         self.made = Document()
+        self._breaks = [match.start() for match in re.finditer("\n", text)]
 
     def document(self) -> Document:
         self._skip()
@@ -143,10 +147,13 @@ class _Parser:
 
     def _condition(self) -> str:
         start = self.at
-        while self.text[self.at] != "{":
-            match = _STRING.match(self.text, self.at)
-            if match is None and re.search(r"[=!]~\s*$", self.text[start : self.at]):
+        before = ""  # the last two signs that are no space
+        while (sign := self.text[self.at]) != "{":
+            match = _STRING.match(self.text, self.at) if sign in "\"'" else None
+            if sign == "/" and before in ("=~", "!~"):
                 match = _REGEX.match(self.text, self.at)
+            if not sign.isspace():
+                before = before[-1:] + sign
             self.at = match.end() if match else self.at + 1
         condition = self.text[start : self.at].strip()
         self.made.conditions.append(condition)
@@ -224,4 +231,4 @@ class _Parser:
             yield key, self._value()
 
     def _line(self, offset: int) -> int:
-        return self.text.count("\n", 0, offset) + 1
+        return bisect.bisect_left(self._breaks, offset) + 1

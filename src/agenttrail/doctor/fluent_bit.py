@@ -122,10 +122,10 @@ RULES = {
 
 def sniff(file: ConfigFile) -> bool:
     """Whether a file is Fluent Bit's: classic sections, or a pipeline with inputs or outputs."""
-    if re.search(r"(?mi)^\s*\[(SERVICE|INPUT|FILTER|OUTPUT)\]\s*$", file.text):
+    if re.search(r"(?mi)^[^\S\n]*\[(SERVICE|INPUT|FILTER|OUTPUT)\]\s*$", file.text):
         return True
     return bool(re.search(r"(?m)^pipeline:\s*$", file.text)) and bool(
-        re.search(r"(?m)^\s+(inputs|outputs|filters):", file.text)
+        re.search(r"(?m)^[^\S\n]+(inputs|outputs|filters):", file.text)
     )
 
 

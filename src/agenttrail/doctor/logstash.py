@@ -40,7 +40,7 @@ _SILENT_OUTPUTS = ("null", "sink")
 _FAILURE_TAGS = {"ruby": "_rubyexception", "http": "_httprequestfailure"}
 _VOLATILE = re.compile(r"^(/dev/null|NUL$|/tmp/|/var/tmp/|/dev/shm/|/run/)", re.I)
 _SETTINGS = re.compile(
-    r"(?m)^\s*-?\s*\"?(pipeline\.(id|workers|batch|ecs)|queue\.type|path\.(data|config|logs|queue)|dead_letter_queue)"
+    r"(?m)^[^\S\n]*-?\s*\"?(pipeline\.(id|workers|batch|ecs)|queue\.type|path\.(data|config|logs|queue)|dead_letter_queue)"
 )
 
 RULES = {
@@ -102,7 +102,7 @@ def sniff(file: ConfigFile) -> bool:
     """Whether a file is a pipeline of Logstash, or its settings."""
     if file.path.endswith((".yml", ".yaml", ".json", ".toml")):
         return _is_settings(file)
-    return bool(re.search(r"(?m)^\s*(input|filter|output)\s*\{", file.text))
+    return bool(re.search(r"(?m)^[^\S\n]*(input|filter|output)\s*\{", file.text))
 
 
 def _is_settings(file: ConfigFile) -> bool:

@@ -87,7 +87,7 @@ RULES = {
 def sniff(file: ConfigFile) -> bool:
     """Whether a file is rsyslog's: its objects with types, its directives or its forwards."""
     return bool(
-        re.search(r"(?m)^\s*(module|input|action|ruleset|global|template|main_queue)\s*\(", file.text)
+        re.search(r"(?m)^[^\S\n]*(module|input|action|ruleset|global|template|main_queue)\s*\(", file.text)
         or re.search(r"(?m)^\$(ModLoad|IncludeConfig|Action\w+|WorkDirectory|Input\w+|UDPServerRun)", file.text)
         or re.search(r"(?m)^[\w*,;.!=]+\.[\w*!=]+\s+(@@?|-?/)", file.text)
     )  # fmt: skip

@@ -87,8 +87,8 @@ def sniff(file: ConfigFile) -> bool:
     return bool(
         re.search(r"(?m)^@version:\s*[\d.]+", file.text)
         or (
-            re.search(r"(?m)^\s*log\s*\{", file.text)
-            and re.search(r"(?m)^\s*(source|destination)\s+[\w.-]+\s*\{", file.text)
+            re.search(r"(?m)^[^\S\n]*log\s*\{", file.text)
+            and re.search(r"(?m)^[^\S\n]*(source|destination)\s+[\w.-]+\s*\{", file.text)
         )
     )
 

@@ -129,7 +129,7 @@ RULES = {
 def sniff(file: ConfigFile) -> bool:
     """Whether a file is Vector's: sources, transforms or sinks with types."""
     yaml = re.search(r"(?m)^\"?(sources|sinks)\"?:", file.text) and "inputs" in file.text
-    toml = re.search(r"(?m)^\s*\[(sources|transforms|sinks)\.", file.text)
+    toml = re.search(r"(?m)^[^\S\n]*\[(sources|transforms|sinks)\.", file.text)
     json = re.search(r"^\s*\{", file.text) and re.search(r'"(sources|sinks)"\s*:', file.text)
     return bool(yaml or toml or json)
 
@@ -385,7 +385,9 @@ def is_toml(file: ConfigFile) -> bool:
     """Whether a file is TOML, by its name, or by its look where the name says nothing."""
     if file.path.endswith((".yaml", ".yml", ".json")):
         return False
-    return file.path.endswith(".toml") or bool(re.search(r"(?m)^\s*\[(sources|sinks)\.", file.text))
+    return file.path.endswith(".toml") or bool(
+        re.search(r"(?m)^[^\S\n]*\[(sources|sinks)\.", file.text)
+    )
 
 
 def _comes_masked(name: str, settings: dict[str, Any]) -> bool:

@@ -9,7 +9,10 @@ Promises:
 - Each event is counted once in a process; counters begin at zero with it, as those of every process do.
   The sums equal those over the JSON Lines that the same run wrote.
 - Attributes are names and enumerations of the record, masked like all of it. Of each attribute at most
-  `values_max` values are told apart, then `other`: no log can make the series grow without end.
+  `values_max` values are told apart, then `other`; of their combinations at most `series_max` for each
+  metric, then one more series with `otel.metric.overflow` alone (OpenTelemetry SDK specification,
+  cardinality limits): no log can make the series grow without end. The sum over all series stays
+  right; a query that filters by an attribute misses what is in that one.
 - What became of lines and events (`agenttrail.pipeline.*`) is the run's own ledger at the time of
   asking: dead letters and lines that a format failed over are in it, which no delivered event shows.
 - Prometheus names: dots become underscores, counters end in `_total` (OpenTelemetry's rules).
@@ -65,6 +68,9 @@ class MetricsOptions:
     )
     interval_s: Annotated[float, "How often metrics are sent by OTLP, in seconds."] = 60.0
     values_max: Annotated[int, "Values of one attribute that are told apart."] = 1_000
+    series_max: Annotated[
+        int, "Combinations of values of one metric that are told apart; the rest is one series."
+    ] = 2_000
 
     def __post_init__(self) -> None:
         if self.listen is None and self.otlp_endpoint is None:
@@ -83,8 +89,9 @@ class MetricsOptions:
             raise OptionError("otlp_headers", "has no effect without otlp_endpoint")
         if self.interval_s <= 0:
             raise OptionError("interval_s", "must be positive")
-        if self.values_max < 1:
-            raise OptionError("values_max", "must be at least 1")
+        for name in ("values_max", "series_max"):
+            if getattr(self, name) < 1:
+                raise OptionError(name, "must be at least 1")
 
     def build(self, now: Callable[[], float] = time.time) -> MetricsSink:
         """The sink; it listens from now on.
@@ -137,6 +144,7 @@ class MetricsSink:
     def _start(self) -> MeterProvider:
         from opentelemetry.sdk.metrics import MeterProvider
         from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
+        from opentelemetry.sdk.metrics.view import View
         from opentelemetry.sdk.resources import Resource
 
         options, readers = self._options, list[MetricReader]()
@@ -169,7 +177,8 @@ class MetricsSink:
                 )
             )
         resource = Resource({"service.name": "agenttrail", "service.version": __version__})
-        return MeterProvider(readers, resource=resource, shutdown_on_exit=False)
+        every = View(instrument_name="*", aggregation_cardinality_limit=options.series_max)
+        return MeterProvider(readers, resource=resource, views=[every], shutdown_on_exit=False)
 
     def watch(self, ledger: Callable[[], Ledger], /) -> None:
         self._ledger = ledger
