@@ -19,7 +19,16 @@ from opentelemetry.sdk.trace.export import (
     SpanExportResult,
 )
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import Link, SpanContext, SpanKind, StatusCode, TraceFlags, TraceState
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    StatusCode,
+    TraceFlags,
+    TraceState,
+    set_span_in_context,
+)
 
 from agenttrail.masking import FAILED, Masker
 from agenttrail.otel import MaskingSpanExporter
@@ -110,6 +119,23 @@ def test_all_of_a_span_is_masked_but_its_ids_and_times(masker):
     assert MAIL not in "".join(span.to_json() for span in after)
     # Spans of one resource and scope stay together on the wire.
     assert len(encode_spans(after).resource_spans) == len(encode_spans(before).resource_spans) == 1
+
+
+def test_the_trace_state_of_a_remote_parent_is_masked_as_the_spans_own(masker: Masker) -> None:
+    """A caller's header stands in both; an exporter may read either. Ids and flags stay."""
+    state = TraceState([("desk", f"of-{MAIL}"), ("b", "2")])
+    parent = SpanContext(7, 8, is_remote=True, trace_flags=TraceFlags(1), trace_state=state)
+    provider, raw, masked = both(masker)
+    around = set_span_in_context(NonRecordingSpan(parent))
+    provider.get_tracer("desk").start_span("x", context=around).end()
+    provider.shutdown()
+    (before,), (after,) = raw.get_finished_spans(), masked.get_finished_spans()
+    assert before.parent.trace_state == state
+    for context, own in ((after.parent, before.parent), (after.context, before.context)):
+        assert MAIL not in context.trace_state.to_header()
+        assert context.trace_state["b"] == "2"
+        assert (context.trace_id, context.span_id, context.is_remote, context.trace_flags) == (
+            own.trace_id, own.span_id, own.is_remote, own.trace_flags)  # fmt: skip
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -93,7 +93,7 @@ def _signal(span: ReadableSpan) -> Signal:
     return Signal(
         attributes=plain(span.attributes),
         names=[span.name],
-        values=[span.status.description, trace_state(span.context)],
+        values=[span.status.description, trace_state(span.context), trace_state(span.parent)],
         parts=parts,
     )
 
@@ -107,7 +107,7 @@ class _MaskedSpan(ReadableSpan):
         super().__init__(
             name=masked.names[0],
             context=with_trace_state(span.context, masked.values[1]),
-            parent=span.parent,
+            parent=with_trace_state(span.parent, masked.values[2]) if span.parent else None,
             resource=around[span.resource],
             attributes=masked.attributes,
             events=[
