@@ -9,11 +9,14 @@ import pytest
 from agenttrail import fields as f
 from agenttrail.errors import UsageError
 from agenttrail.governance import registry
+from agenttrail.insight._story_html import page
+from agenttrail.insight._story_runs import runs
+from agenttrail.insight._story_text import lines
 from agenttrail.insight.conflicts import conflicts
 from agenttrail.insight.documents import Found, find
 from agenttrail.insight.events import opened
-from agenttrail.insight.handover import handovers
-from agenttrail.insight.story import duration, tell
+from agenttrail.insight.handover import handovers, leaves
+from agenttrail.insight.story import Step, Story, duration, tell
 from agenttrail.simulate.month import Month
 from tests.insight._lines import write
 
@@ -89,6 +92,61 @@ def test_what_a_hand_over_lost_is_what_the_truth_lost(
         assert [sorted(fact.key for fact in each.lost) for each in handed] == [h["lost"] for h in row["handovers"]]  # fmt: skip
         losses += sum(bool(each.lost) for each in handed)
     assert losses == 1
+
+
+BARE = {"deadline": "2026-12-01", "amount": 250}
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [BARE, {"input": BARE}, {"arguments": BARE}, {"arguments": json.dumps(BARE)}, {"value": json.dumps(BARE)},
+     {"content": [{"type": "text", "text": json.dumps(BARE)}]}, {"parameters": {"input": BARE}},
+     {"content": [{"type": "text", "text": f"```json\n{json.dumps(BARE)}\n```"}]},
+     {"value": json.dumps(json.dumps(BARE))}, {"type": "tool_use", "input": BARE},
+     {"deadline": {"value": "2026-12-01"}, "amount": {"content": [{"type": "text", "text": "250"}]}}],
+)  # fmt: skip
+def test_wrappers_of_arguments_and_results_are_no_keys_and_hide_no_value(wrapped: Any) -> None:
+    """Of clients, frameworks and content blocks; the key is the one that says something."""
+    assert list(leaves(wrapped)) == [("deadline", "2026-12-01"), ("amount", "250")]
+
+
+def test_what_only_looks_like_a_wrapper_stays() -> None:
+    """A type of the data's own is a value, and a text keeps its key where nothing is around it."""
+    given = {"type": "refund", "value": 5}
+    assert list(leaves(given)) == [("type", "refund"), ("value", "5")]
+    assert list(leaves({"text": '"quoted"'})) == [("text", '"quoted"')]
+
+
+def test_equal_notes_in_a_row_are_one_line_with_their_count() -> None:
+    """Hooks log a line each; a call between them, or another note, begins a new run."""
+    kinds = ["hook"] * 3 + ["call"] + ["hook"] * 12 + ["other", "hook"]
+    steps = [
+        Step({}, "call" if kind == "call" else "note", kind, number * 1_000, None, number=str(number + 1))
+        for number, kind in enumerate(kinds)
+    ]  # fmt: skip
+    assert [(run.number, run.title) for run in runs(steps)] == [
+        ("1–3", "hook × 3"), ("4", "call"), ("5–16", "hook × 12"), ("17", "other"), ("18", "hook"),
+    ]  # fmt: skip
+    marked = Step({f.COST_FINDINGS: ["no_rate"]}, "note", "hook", 0, None, number="2")
+    assert len(runs([steps[0], marked, steps[1]])) == 3
+    inner = Step({}, "note", "hook", 0, None, number="1.1", depth=1)
+    assert len(runs([steps[0], inner, steps[1]])) == 3
+
+
+def test_terminal_and_page_show_a_run_of_notes_once() -> None:
+    """By the numbers of its first and its last step, and how many there are."""
+    steps = [Step({}, "note", "hook", number, None, number=str(number)) for number in range(1, 41)]
+    story = Story(
+        kind="task", id="t1", agent="a", department="", state="open", escalated=False,
+        started="2026-11-25T09:00:00Z", seconds=1.0, tool_calls=0, failed_calls=0, tokens=0, cost=0.0,
+        currency="", steps=steps, notes=[],
+    )  # fmt: skip
+    told = [line for line in lines(story, [], [], 120) if "hook" in line]
+    assert [line.split() for line in told] == [["1–40", "+0.0", "s", "note", "hook", "×", "40"]]
+    shown = page(story, [], [])
+    assert shown.count("hook") == 1
+    assert '<td>note</td><td class="t">hook × 40</td>' in shown
+    assert ">1–40</td>" in shown
 
 
 def test_conflicts_are_those_of_the_truth(month: Month, month_run: Path) -> None:

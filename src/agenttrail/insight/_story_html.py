@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from agenttrail.insight._page import COLOURS, render, svg
+from agenttrail.insight._story_runs import runs
 from agenttrail.insight.conflicts import Conflict
 from agenttrail.insight.handover import Handed
 from agenttrail.insight.story import EFFECTS, Step, Story, duration
@@ -50,9 +51,9 @@ _TEMPLATE = """
 {% for note in story.notes %}<p class="warn">{{ note }}</p>{% endfor %}
 <h2>Steps</h2>
 {% if picture %}<figure>{{ picture }}<figcaption>Seconds since the first step; each bar is a step, its letter says what it is.{% if cut %} The longest {{ cut }} are shown.{% endif %}</figcaption></figure>{% endif %}
-{% if steps %}<div class="wide"><table>
+{% if runs %}<div class="wide"><table>
 <tr><th>step</th><th class="n">after</th><th>what</th><th></th><th class="n hide">took</th><th>remarks</th></tr>
-{% for step in steps %}<tr><td style="padding-left: {{ step.depth }}rem">{{ step.number }}</td><td class="n">{{ "%.1f"|format((step.at_ms - begin) / 1000) }} s</td><td>{{ step.kind }}</td><td class="t">{{ step.title }}</td><td class="n hide">{{ duration(step.ms) if step.ms is not none else '' }}</td><td>{% if step.kind in ('call', 'hand-over') and step.outcome != 'success' %}<span class="bad">{{ 'failed' if step.outcome == 'failure' else 'no answer' }}</span> {% endif %}{{ effect_words.get(step.effect, '') }}{% for mark in step.findings %} <span class="tag bad">{{ mark.replace('_', ' ') }}</span>{% endfor %}</td></tr>
+{% for run in runs %}{% set step = run.first %}<tr><td style="padding-left: {{ step.depth }}rem">{{ run.number }}</td><td class="n">{{ "%.1f"|format((step.at_ms - begin) / 1000) }} s</td><td>{{ step.kind }}</td><td class="t">{{ run.title }}</td><td class="n hide">{{ duration(step.ms) if step.ms is not none else '' }}</td><td>{% if step.kind in ('call', 'hand-over') and step.outcome != 'success' %}<span class="bad">{{ 'failed' if step.outcome == 'failure' else 'no answer' }}</span> {% endif %}{{ effect_words.get(step.effect, '') }}{% for mark in step.findings %} <span class="tag bad">{{ mark.replace('_', ' ') }}</span>{% endfor %}</td></tr>
 {% endfor %}</table></div>
 {% else %}<p class="empty">No steps.</p>{% endif %}
 <footer>agenttrail timeline · masked data</footer>
@@ -68,7 +69,7 @@ def page(story: Story, handed: Sequence[Handed], conflicts: Sequence[Conflict]) 
         for c in conflicts
     ]
     return render(
-        _TEMPLATE, title=f"{story.kind} {story.id}", story=story, steps=steps, begin=begin, handed=handed,
+        _TEMPLATE, title=f"{story.kind} {story.id}", story=story, runs=runs(steps), begin=begin, handed=handed,
         conflicts=turned, last=story.safe_after(), first=story.safe_from(), effects=story.effects(),
         started=story.started.replace("T", " ").removesuffix("Z")[:19], lasted=duration(story.seconds * 1000),
         duration=duration, effect_words=EFFECTS, picture=_picture(steps, begin),

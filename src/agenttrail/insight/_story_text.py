@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from agenttrail.insight._story_runs import Run, runs
 from agenttrail.insight.conflicts import Conflict
 from agenttrail.insight.handover import Handed
-from agenttrail.insight.story import EFFECTS, Step, Story, duration
+from agenttrail.insight.story import EFFECTS, Story, duration
 
 
 def lines(
@@ -35,15 +36,17 @@ def lines(
     yield ""
     steps = story.in_order()
     begin = min((step.at_ms for step in steps), default=0)
-    wide = max((len(step.number) + 2 * step.depth for step in steps), default=1)
-    for step in steps:
-        yield _step(step, begin, wide, width)
+    shown = runs(steps)
+    wide = max((len(run.number) + 2 * run.first.depth for run in shown), default=1)
+    for run in shown:
+        yield _step(run, begin, wide, width)
     yield ""
     yield from _answers(story, handed, conflicts)
 
 
-def _step(step: Step, begin: int, wide: int, width: int) -> str:
-    number = ("  " * step.depth + step.number).ljust(wide)
+def _step(run: Run, begin: int, wide: int, width: int) -> str:
+    step = run.first
+    number = ("  " * step.depth + run.number).ljust(wide)
     after = f"+{(step.at_ms - begin) / 1000:.1f} s".rjust(10)
     marks = [] if step.ms is None else [duration(step.ms)]
     if step.kind in ("call", "hand-over") and step.outcome != "success":
@@ -54,7 +57,7 @@ def _step(step: Step, begin: int, wide: int, width: int) -> str:
     tail = "  " + ", ".join(marks) if marks else ""
     head = f"{number} {after}  {step.kind:<9} "
     room = max(12, width - len(head) - len(tail))
-    title = step.title if len(step.title) <= room else step.title[: room - 1] + "…"
+    title = run.title if len(run.title) <= room else run.title[: room - 1] + "…"
     return f"{head}{title}{tail}".rstrip()
 
 

@@ -24,6 +24,16 @@ from agenttrail.insight.story import Step, Story
 
 _LONGEST = 200
 _DEEPEST = 40
+# Keys that clients and frameworks put around arguments and results: MCP's content blocks and structured
+# content, Anthropic's tool_use and tool_result, OpenAI's function calls, our own {"value": …}.
+_WRAPPING = frozenset(
+    ("arguments", "content", "input", "output", "parameters", "result", "structuredContent", "text", "value")
+)  # fmt: skip
+_BLOCKS = frozenset(
+    ("text", "image", "audio", "resource", "resource_link", "tool_use", "tool_result", "function",
+     "function_call", "function_call_output", "input_text", "output_text")
+)  # fmt: skip
+_FENCE = re.compile(r"```[A-Za-z]*\n(.*)\n?```", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,25 +99,33 @@ def _stands(value: str, text: str) -> bool:
 
 
 def leaves(value: Any, key: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
-    """Values with the key that they stand under; JSON in strings is read."""
+    """Values with the key that they stand under; JSON in strings is read, also where it is fenced or quoted.
+
+    What only wraps (a content block's text, `input`, `arguments`, `value`) gives its key away to the one
+    around it, and the type of a content block is no value.
+    """
     if depth > _DEEPEST:
         return
     if isinstance(value, dict):
         for name, item in value.items():
-            # A content block says its text, not its type.
-            if not (name == "type" and "text" in value):
-                yield from leaves(item, str(name), depth + 1)
+            if name == "type" and isinstance(item, str) and item in _BLOCKS:
+                continue
+            inner = key if key and name in _WRAPPING else str(name)
+            yield from leaves(item, inner, depth + 1)
     elif isinstance(value, (list, tuple)):
         for item in value:
             yield from leaves(item, key, depth + 1)
     elif isinstance(value, str):
         stripped = value.strip()
-        if stripped[:1] in ("{", "["):
+        fenced = _FENCE.fullmatch(stripped)
+        if fenced is not None:
+            stripped = fenced[1].strip()
+        if stripped[:1] in ("{", "[") or stripped[:3] in ('"{\\', '"[\\', '"[{'):
             try:
                 parsed = jsontext.loads(stripped)
             except ValueError:
                 parsed = None
-            if isinstance(parsed, (dict, list)):
+            if isinstance(parsed, (dict, list, str)):
                 yield from leaves(parsed, key, depth + 1)
                 return
         yield key, stripped
