@@ -401,7 +401,7 @@ def test_bodies_that_never_end_cannot_fill_the_memory() -> None:
 def test_bodies_over_grpc_have_places_that_whoever_never_ends_cannot_keep() -> None:
     """Two places for bodies on their way; while both are kept a third sender is told to come again."""
     intake = Intake(accept, max_request_bytes=1_000, max_waiting_bytes=2_500)
-    server = Server(intake, grpc="127.0.0.1:0", http=None, turn_s=0.3)
+    server = Server(intake, grpc="127.0.0.1:0", http=None, turn_s=1.0)
     server.start()
     stop = threading.Event()
 
@@ -411,8 +411,10 @@ def test_bodies_over_grpc_have_places_that_whoever_never_ends_cannot_keep() -> N
 
     try:
         with grpc.insecure_channel(f"127.0.0.1:{server.ports['grpc']}") as channel:
-            slow = [channel.stream_unary(SERVICES["logs"]).future(never()) for _ in range(2)]
-            until(lambda: len(server._receiving._held) == 2)
+            slow: list[Any] = []
+            for number in (1, 2):  # one after the other: who was first is known
+                slow.append(channel.stream_unary(SERVICES["logs"]).future(never()))
+                until(lambda number=number: len(server._receiving._held) == number)
             with pytest.raises(grpc.RpcError) as caught:
                 call(server, "logs", logs("a").SerializeToString())
             assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -420,6 +422,7 @@ def test_bodies_over_grpc_have_places_that_whoever_never_ends_cannot_keep() -> N
             # Who was first has kept its place for long enough; the place is free for who comes again.
             assert slow[0].exception(10).code() is grpc.StatusCode.CANCELLED
             assert not slow[1].done()
+            until(lambda: len(server._receiving._held) == 1)
             call(server, "logs", logs("a").SerializeToString())
             stop.set()
             assert slow[1].exception(10).code() is grpc.StatusCode.INVALID_ARGUMENT
