@@ -146,6 +146,20 @@ def start(
 
 
 @contextlib.contextmanager
+def stored(folder: Path) -> Iterator[Server]:
+    """A Prometheus that scrapes nothing, over what lies in the folder's `data`."""
+    programs = prepare()
+    (port,) = free_ports(1)
+    (folder / "prometheus.yaml").write_text("{}\n")
+    arguments = [
+        str(programs.prometheus), "--config.file=prometheus.yaml", "--storage.tsdb.path=data",
+        "--storage.tsdb.retention.time=10y", f"--web.listen-address=127.0.0.1:{port}",
+    ]  # fmt: skip
+    with _running("prometheus", arguments, folder, port, programs.env) as server:
+        yield server
+
+
+@contextlib.contextmanager
 def start_alertmanager(settings: Mapping[str, Any]) -> Iterator[Server]:
     """An Alertmanager for the length of the block."""
     programs = prepare()

@@ -81,8 +81,8 @@ def _export(arguments: argparse.Namespace) -> int:
         made = exports.files(pack, arguments.runbooks, *metrics(), targets)
         _write_all(output or pack.root / "rules", made)
     if whole or arguments.target in exports.DASHBOARDS:
-        targets = exports.DASHBOARDS if whole else (arguments.target,)
-        made = exports.dashboards(pack, arguments.runbooks, targets)
+        shown = tuple(each for each in exports.DASHBOARDS if whole or each == arguments.target)
+        made = exports.dashboards(pack, arguments.runbooks, shown)
         beside = pack.root.resolve().parent if output is None else output
         _write_all(beside / "dashboards" if output is None or whole else output, made)
     return 0

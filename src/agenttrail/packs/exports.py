@@ -8,13 +8,19 @@ from typing import Any
 import yaml
 
 from agenttrail.errors import UsageError
-from agenttrail.packs import kibana_dashboards, kibana_rules, prometheus, sigma
+from agenttrail.packs import (
+    grafana_dashboards,
+    kibana_dashboards,
+    kibana_rules,
+    prometheus,
+    sigma,
+)
 from agenttrail.packs.anomalies import Pack
 from agenttrail.packs.series import Kind, Measure
 
 _HEAD = "# Made by `agenttrail pack export`; do not edit.\n"
 _ENDINGS = {"elasticsearch": "lucene", "esql": "esql", "opensearch": "lucene", "splunk": "spl", "sentinel": "kql", "loki": "logql"}  # fmt: skip
-DASHBOARDS = ("kibana-dashboards",)
+DASHBOARDS = ("grafana", "kibana-dashboards")
 TARGETS = ("prometheus", "alertmanager", "sigma", "kibana", *sigma.TARGETS)
 
 
@@ -80,13 +86,20 @@ def dashboards(pack: Pack, runbooks: str, targets: tuple[str, ...] = DASHBOARDS)
         pack: the anomalies, whose runbooks are linked.
         runbooks: address of the folder `anomalies`.
         targets: out of `DASHBOARDS`.
+
+    Raises:
+        UsageError: a package is missing.
     """
-    build = {
+    build: dict[str, Callable[[], dict[str, str]]] = {
+        "grafana": lambda: grafana_dashboards.files(pack, runbooks),
         "kibana-dashboards": lambda: {
             "kibana/agenttrail.ndjson": kibana_dashboards.ndjson(pack, runbooks)
-        }
+        },
     }
-    return {name: text for target in targets for name, text in build[target]().items()}
+    try:
+        return {name: text for target in targets for name, text in build[target]().items()}
+    except ModuleNotFoundError:
+        raise UsageError("grafana: grafana-foundation-sdk is not installed", hint="pip install 'agenttrail[packs]'") from None  # fmt: skip
 
 
 def dumped(value: Any) -> str:
