@@ -8,6 +8,7 @@ those that its Elasticsearch data source makes of a query's `bucketAggs` and `me
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,8 +120,7 @@ def _prometheus(
         rows = [(row["metric"], row["values"]) for row in answer["data"]["result"]]
     for labels, values in rows:
         name = str(target.get("legendFormat", ""))
-        for key in ("gen_ai_agent_name", *labels):
-            name = name.replace("{{" + key + "}}", labels.get(key, ""))
+        name = re.sub(r"\{\{(\w+)\}\}", lambda m, of=labels: of.get(m[1], "(none)"), name)
         yield Line(name, tuple(labels.items()), tuple((float(at), float(v)) for at, v in values))
 
 
@@ -179,12 +179,12 @@ def _walked(
     if not buckets:
         for metric in measured:
             if metric["type"] == "count":
-                yield labels, at, "Count", float(count)
+                yield labels, at, _column(metric, measured), float(count)
                 continue
             part = found[metric["id"]]
             value = next(iter(part["values"].values())) if "values" in part else part["value"]
             if value is not None:
-                yield labels, at, f"{metric['type']} {metric['field']}", float(value)
+                yield labels, at, _column(metric, measured), float(value)
         return
     first = buckets[0]
     for bucket in found[first["id"]]["buckets"]:
@@ -194,6 +194,18 @@ def _walked(
         else:
             moment = bucket["key"] / 1000
             yield from _walked(bucket, buckets[1:], measured, labels, moment, bucket["doc_count"])
+
+
+_NAMES = {"count": "Count", "sum": "Sum", "avg": "Average", "min": "Min", "max": "Max", "cardinality": "Unique Count"}  # fmt: skip
+
+
+def _column(metric: Mapping[str, Any], beside: Sequence[Mapping[str, Any]]) -> str:
+    """What Grafana's data source calls it."""
+    if metric["type"] == "percentiles":
+        return f"p{float(metric['settings']['percents'][0]):.1f} {metric['field']}"
+    alike = sum(each["type"] == metric["type"] for each in beside)
+    name = _NAMES[metric["type"]]
+    return f"{name} {metric['field']}" if alike > 1 else name
 
 
 def rows_of(panel: Mapping[str, Any], answer: Answer) -> tuple[list[str], list[list[str | float]]]:

@@ -18,7 +18,7 @@ from agenttrail.packs import exports
 from agenttrail.packs._grafana_panels import EVENTS, PROMQL, PromPanel, filled, panels
 from agenttrail.packs._kibana_panels import PANELS
 from agenttrail.packs._lens import Question
-from agenttrail.packs.grafana_dashboards import anomalies, by_query, uid
+from agenttrail.packs.grafana_dashboards import anomalies, column_of, of_all, uid
 from agenttrail.packs.kibana_dashboards import TITLES
 from agenttrail.packs.series import LAG, OUTCOMES, name_of
 from tests.engines import prometheus
@@ -142,9 +142,11 @@ def test_what_is_asked_of_events_is_a_question_of_kibanas_dashboards() -> None:
         for title in titles:
             asked = named[title].asked
             assert isinstance(asked, Question), title
-            for _, measured in by_query(asked):
-                for metric in measured:
-                    assert not metric.field or metric.field.split(".SECRET")[0] in f.FIELDS, title
+            measured = of_all(asked)
+            assert measured, title
+            assert len({column_of(metric, measured) for metric in measured}) == len(measured), title
+            for metric in measured:
+                assert not metric.field or metric.field in f.FIELDS, title
 
 
 def test_provisioning_files_name_what_the_dashboards_need() -> None:

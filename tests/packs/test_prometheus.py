@@ -38,6 +38,10 @@ def test_every_rule_has_its_tests() -> None:
     alerts = yaml.safe_load((FOLDER / "alerts.yaml").read_text())["groups"][0]["rules"]
     for alert in alerts:
         assert (RUNBOOKS.parent / alert["annotations"]["runbook_url"]).is_file()
+        slug = alert["annotations"]["dashboard_url"].removeprefix(
+            "http://localhost:3000/d/agenttrail-"
+        )
+        assert (RUNBOOKS.parent / "dashboards" / "grafana" / f"{slug}.json").is_file()
 
 
 @pytest.mark.engine

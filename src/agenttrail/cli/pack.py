@@ -25,6 +25,7 @@ def add(verbs: Any) -> None:
     export.add_argument("target", choices=("all", *TARGETS, *DASHBOARDS, "index"), help="what to make; index: the table of README.md")  # fmt: skip
     export.add_argument("--output", metavar="FOLDER", help="where the files go (rules/ of the pack; dashboards/ beside the pack)")  # fmt: skip
     export.add_argument("--runbooks", metavar="URL", default="runbooks/anomalies", help="address of the pages that alerts link to (runbooks/anomalies)")  # fmt: skip
+    export.add_argument("--grafana", metavar="URL", default="http://localhost:3000", help="address of Grafana, whose dashboards alerts link to (http://localhost:3000)")  # fmt: skip
     for action in (check, export):
         action.add_argument("--pack", metavar="FOLDER", default="runbooks", help="the folder with anomalies/ and thresholds.yaml (runbooks)")  # fmt: skip
         action.add_argument("--thresholds", metavar="FILE", help="numbers of your own, as thresholds.yaml; they win")  # fmt: skip
@@ -78,7 +79,7 @@ def _export(arguments: argparse.Namespace) -> int:
     output = Path(arguments.output) if arguments.output else None
     if whole or arguments.target in exports.TARGETS:
         targets = exports.TARGETS if whole else (arguments.target,)
-        made = exports.files(pack, arguments.runbooks, *metrics(), targets)
+        made = exports.files(pack, arguments.runbooks, *metrics(), targets, arguments.grafana)
         _write_all(output or pack.root / "rules", made)
     if whole or arguments.target in exports.DASHBOARDS:
         shown = tuple(each for each in exports.DASHBOARDS if whole or each == arguments.target)

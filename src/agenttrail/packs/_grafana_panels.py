@@ -54,8 +54,17 @@ class PromPanel:
 
 
 def panels(slug: str) -> tuple[PromPanel | Panel, ...]:
-    """All panels of a dashboard, in their order: of the metrics, then of the events."""
-    return (*PROMQL[slug], *(p for p in PANELS[slug] if p.title in EVENTS[slug]))
+    """All panels of a dashboard, in their order: numbers, of the metrics, of the events."""
+    every: tuple[PromPanel | Panel, ...] = (
+        *PROMQL[slug],
+        *(p for p in PANELS[slug] if p.title in EVENTS[slug]),
+    )
+    numbers = tuple(each for each in every if _is_number(each))
+    return (*numbers, *(each for each in every if not _is_number(each)))
+
+
+def _is_number(panel: PromPanel | Panel) -> bool:
+    return panel.kind == "stat" if isinstance(panel, PromPanel) else panel.chart == "number"
 
 
 def filled(expr: str, *, agent: str = ".*", department: str = ".*", interval: str = "1h", range: str = "30d") -> str:  # fmt: skip
@@ -91,7 +100,7 @@ def _share(part: str, whole: str) -> str:
 
 
 def _stat(title: str, description: str, unit: str, expr: str, anomalies: tuple[str, ...] = (), *, width: int = 6, rare: bool = False) -> PromPanel:  # fmt: skip
-    return PromPanel(title, description, "stat", unit, (Query(expr, title),), anomalies, width, 4, rare)  # fmt: skip
+    return PromPanel(title, description, "stat", unit, (Query(expr, title),), anomalies, width, 3, rare)  # fmt: skip
 
 
 def _bars(title: str, description: str, unit: str, expr: str, legend: str, anomalies: tuple[str, ...] = (), *, width: int = 12, rare: bool = False) -> PromPanel:  # fmt: skip
@@ -202,7 +211,7 @@ PROMQL: dict[str, tuple[PromPanel, ...]] = {
         _bars("Cost by model", "What each model costs.", "currencyUSD", _sum(_COST, INTERVAL, by="sum by (gen_ai_request_model)"), "{{gen_ai_request_model}}"),
         PromPanel("Cost of a task, by agent", "A day's mean of each agent, against its own usual.", "timeseries", "currencyUSD", (Query(_a_task(_sum(_COST, _A_DAY, by=_BY), _A_DAY, _BY), _NAME),), ("task-cost-spiking",)),
         PromPanel("Cache reads, by agent", "A day's share of input tokens.", "timeseries", "percentunit", (Query(_share(_sum(_CACHED, _A_DAY, by=_BY), _sum(_INPUT, _A_DAY, by=_BY)), _NAME),), ("cache-collapsed",)),
-        _bars("People far above others", "Found by `agenttrail scan`, of people told apart by pseudonym.", "short", _or_none(_sum(_ANOMALIES, INTERVAL, 'agenttrail_anomaly_name="user-cost-spiking"', by="sum by (agenttrail_anomaly_name)")), "{{agenttrail_anomaly_name}}", ("user-cost-spiking",)),
+        _bars("People far above others", "Found by `agenttrail scan`, of people told apart by pseudonym.", "short", _or_none(_sum(_ANOMALIES, INTERVAL, 'agenttrail_anomaly_name="user-cost-spiking"', by="sum by (agenttrail_anomaly_name)")), "found", ("user-cost-spiking",)),
         PromPanel("Cost by agent", "What each agent spent in this time.", "bargauge", "currencyUSD", (Query(f"sort_desc({_sum(_COST, RANGE, by=_BY)})", _NAME),)),
         PromPanel("Budget thresholds passed", "Budgets that alerted, asked for an approval or stopped, with how often.", "table", "short", (Query(_sum(_BUDGETS, RANGE, by="sum by (agenttrail_budget_names, agenttrail_budget_verdict)"), "Times"),), ("budget-burning",), 24),
     ),
@@ -217,10 +226,10 @@ PROMQL: dict[str, tuple[PromPanel, ...]] = {
         _bars("What went past approval", "By what was wrong; each has a runbook.", "short", _marks(INTERVAL, _UNSAFE, "sum by (agenttrail_finding)"), "{{agenttrail_finding}}", ("approval-missing", "approval-denied-executed", "approval-expired", "approval-reused", "approval-by-owner")),
     ),
     "security-audit": (
-        _stat("Anomalies", "Found by `agenttrail scan`.", "short", _or_none(_sum(_ANOMALIES, RANGE)), ("tool-first-seen",)),
-        _stat("Past approval", "Executed without approval, after a denial or an expiry, or with one for something else.", "short", _or_none(_marks(RANGE, _UNSAFE)), ("approval-missing", "approval-denied-executed", "approval-expired", "approval-reused")),
-        _stat("Beyond their entry", "Unknown agents, undeclared tools and servers, foreign data, agents past their date.", "short", _or_none(_marks(RANGE, _BEYOND)), ("tool-undeclared", "agent-unregistered", "data-category-misplaced", "agent-deprecated-active")),
-        _stat("Secrets masked", "Keys, tokens and passwords that were replaced.", "short", _or_none(_sum(_MASKED, RANGE, _SECRET, of=_AGENT)), ("secret-exposed",)),
+        _stat("Anomalies", "Found by `agenttrail scan`.", "short", _or_none(_sum(_ANOMALIES, RANGE)), ("tool-first-seen",), width=4),
+        _stat("Past approval", "Executed without approval, after a denial or an expiry, or with one for something else.", "short", _or_none(_marks(RANGE, _UNSAFE)), ("approval-missing", "approval-denied-executed", "approval-expired", "approval-reused"), width=4),
+        _stat("Beyond their entry", "Unknown agents, undeclared tools and servers, foreign data, agents past their date.", "short", _or_none(_marks(RANGE, _BEYOND)), ("tool-undeclared", "agent-unregistered", "data-category-misplaced", "agent-deprecated-active"), width=4),
+        _stat("Secrets masked", "Keys, tokens and passwords that were replaced.", "short", _or_none(_sum(_MASKED, RANGE, _SECRET, of=_AGENT)), ("secret-exposed",), width=4),
         _bars("Anomalies over time", "By name; each has a runbook.", "short", _sum(_ANOMALIES, INTERVAL, by="sum by (agenttrail_anomaly_name)"), "{{agenttrail_anomaly_name}}", _SECURITY, width=24),
         _bars("Beyond what they may", "Marks of the registry, by what is wrong.", "short", _marks(INTERVAL, _BEYOND, "sum by (agenttrail_finding)"), "{{agenttrail_finding}}", ("tool-undeclared", "agent-unregistered", "agent-deprecated-active", "data-category-misplaced")),
         _bars("Past approval, over time", "By what was wrong.", "short", _marks(INTERVAL, _UNSAFE, "sum by (agenttrail_finding)"), "{{agenttrail_finding}}", ("approval-missing", "approval-denied-executed", "approval-expired", "approval-reused")),

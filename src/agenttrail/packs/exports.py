@@ -25,7 +25,8 @@ TARGETS = ("prometheus", "alertmanager", "sigma", "kibana", *sigma.TARGETS)
 
 
 def files(
-    pack: Pack, runbooks: str, measure: Measure, kinds: Mapping[str, Kind], targets: tuple[str, ...] = TARGETS
+    pack: Pack, runbooks: str, measure: Measure, kinds: Mapping[str, Kind], targets: tuple[str, ...] = TARGETS,
+    grafana: str = prometheus.GRAFANA,
 ) -> dict[str, str]:  # fmt: skip
     """All files of some targets.
 
@@ -35,6 +36,7 @@ def files(
         measure: what an event counts in, for promtool's tests.
         kinds: what is known of each metric.
         targets: out of `TARGETS`.
+        grafana: address of Grafana, whose dashboards alerts link to.
 
     Raises:
         UsageError: a package is missing.
@@ -42,7 +44,7 @@ def files(
     made: dict[str, str] = {}
     build: dict[str, Callable[[], dict[str, str]]] = {
         "prometheus": lambda: {
-            "prometheus/alerts.yaml": dumped(prometheus.rules(pack, runbooks)),
+            "prometheus/alerts.yaml": dumped(prometheus.rules(pack, runbooks, grafana)),
             **{
                 f"prometheus/tests-{step}s.yaml": dumped(tests)
                 for step, tests in prometheus.promtool_tests(

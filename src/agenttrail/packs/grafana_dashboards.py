@@ -28,7 +28,10 @@ _COLUMNS = 24
 _KIBANA_COLUMNS = 48
 _TAG = "agenttrail"
 _PROMETHEUS, _ELASTICSEARCH = "${prometheus}", "${elasticsearch}"
-_EVENTS_HEIGHT = 9
+_EVENTS_HEIGHT = 8
+_COLUMN_NAMES = {
+    "count": "Count", "sum": "Sum", "average": "Average", "min": "Min", "max": "Max", "unique_count": "Unique Count",
+}  # fmt: skip
 _OPERATIONS = {
     "count": "count", "sum": "sum", "average": "avg", "min": "min", "max": "max",
     "median": "percentiles", "percentile": "percentiles", "unique_count": "cardinality",
@@ -86,24 +89,35 @@ def _dashboard(slug: str, names: dict[str, str], runbooks: str) -> dict[str, Any
         .with_variable(_values("department", "Department", "agenttrail_registry_department"))
         .annotation(_alerts(slug, names))
     )  # fmt: skip
-    x = y = row = 0
-    for number, panel in enumerate(panels(slug), 1):
-        width, height = _size(panel)
-        if x + width > _COLUMNS:
-            x, y, row = 0, y + row, 0
-        place = model.GridPos(h=height, w=width, x=x, y=y)
-        made.with_panel(_built(panel, slug, names, runbooks).id(number).grid_pos(place))
-        x, row = x + width, max(row, height)
+    for number, (panel, at) in enumerate(_placed(panels(slug)), 1):
+        made.with_panel(_built(panel, slug, names, runbooks).id(number).grid_pos(model.GridPos(h=at["h"], w=at["w"], x=at["x"], y=at["y"])))  # fmt: skip
     document: dict[str, Any] = json.loads(json.dumps(made.build(), cls=JSONEncoder))
     document["schemaVersion"] = _SCHEMA_VERSION
     return document
+
+
+def _placed(
+    all_of: Sequence[PromPanel | Panel],
+) -> list[tuple[PromPanel | Panel, dict[str, int]]]:
+    """Panels in rows; the last of a row is as wide as what is left of it."""
+    made: list[tuple[PromPanel | Panel, dict[str, int]]] = []
+    x = y = row = 0
+    for panel in all_of:
+        width, height = _size(panel)
+        if x + width > _COLUMNS:
+            made[-1][1]["w"] += _COLUMNS - x
+            x, y, row = 0, y + row, 0
+        made.append((panel, {"h": height, "w": width, "x": x, "y": y}))
+        x, row = x + width, max(row, height)
+    made[-1][1]["w"] += _COLUMNS - x
+    return made
 
 
 def _size(panel: PromPanel | Panel) -> tuple[int, int]:
     if isinstance(panel, PromPanel):
         return panel.width, panel.height
     if panel.chart == "number":
-        return _COLUMNS // 4, 4
+        return _COLUMNS // 6, 3
     return panel.width * _COLUMNS // _KIBANA_COLUMNS, _EVENTS_HEIGHT
 
 
@@ -246,27 +260,34 @@ def _of_events(panel: Panel) -> Any:
     kinds: dict[str, Any] = {"number": stat.Panel, "table": table.Panel, "bars": barchart.Panel, "donut": barchart.Panel}  # fmt: skip
     made = kinds.get(panel.chart, timeseries.Panel)()
     made.unit("short")
-    for number, (query, metrics) in enumerate(by_query(asked)):
-        made.with_target(_asked(asked, query, metrics, chr(ord("A") + number)))
+    measured = of_all(asked)
+    made.with_target(_asked(asked, measured))
     if panel.chart == "table":
-        for each in _merged({}, {bucket.field: bucket.label for bucket in asked.buckets}):
+        columns = {column_of(m, measured): m.label for m in measured}
+        fields = {bucket.field: bucket.label for bucket in asked.buckets}
+        for each in _merged({}, fields | columns):
             made.with_transformation(each)
     elif panel.chart not in kinds:
         _over_time(made, bars=panel.chart == "bar")
     return made
 
 
-def by_query(asked: Question) -> list[tuple[str, tuple[Metric, ...]]]:
-    """Metrics by the query that finds their events: a query of Grafana's has one for all."""
-    found: dict[str, list[Metric]] = {}
-    for metric in asked.metrics:
-        both = [each for each in (asked.query, metric.query) if each]
-        text = " AND ".join(f"({each})" for each in both) if len(both) > 1 else "".join(both)
-        found.setdefault(text, []).append(metric)
-    return [(query, tuple(metrics)) for query, metrics in found.items()]
+def of_all(asked: Question) -> tuple[Metric, ...]:
+    """The metrics of all events that the question finds: a query of Grafana's filters none of them apart."""
+    return tuple(metric for metric in asked.metrics if not metric.query)
 
 
-def _asked(asked: Question, query: str, metrics: Sequence[Metric], ref: str) -> Any:
+def column_of(metric: Metric, beside: Sequence[Metric]) -> str:
+    """What Grafana calls the column of a metric in a table: its field only where another is of its kind."""
+    if metric.operation in ("median", "percentile"):
+        percent = 50 if metric.operation == "median" else metric.percentile
+        return f"p{percent:.1f} {metric.field}"
+    alike = sum(each.operation == metric.operation for each in beside)
+    name = _COLUMN_NAMES[metric.operation]
+    return f"{name} {metric.field}" if alike > 1 else name
+
+
+def _asked(asked: Question, metrics: Sequence[Metric]) -> Any:
     from grafana_foundation_sdk.builders import elasticsearch as build
     from grafana_foundation_sdk.models import dashboard as model
 
@@ -290,11 +311,11 @@ def _asked(asked: Question, query: str, metrics: Sequence[Metric], ref: str) -> 
     made: list[Any] = [_Built(each) for each in buckets]
     return (
         build.Dataquery()
-        .query(query or "*")
+        .query(asked.query or "*")
         .time_field(f.TIMESTAMP)
         .metrics(measured)
         .bucket_aggs(made)
-        .ref_id(ref)
+        .ref_id("A")
         .datasource(model.DataSourceRef(type_val="elasticsearch", uid=_ELASTICSEARCH))
     )
 

@@ -19,6 +19,7 @@ from agenttrail.packs.series import Kind, Measure, notation, selector, series
 AGENT = "gen_ai_agent_name"
 # Whom an alert is about: the first of these that it has.
 WHOM = (AGENT, "agenttrail_mcp_server_name", "agenttrail_registry_department")
+GRAFANA = "http://localhost:3000"
 STAGES = ("owner-first", "shared", "whole-rota")
 # Channel to receiver, by stage: first the owner of the workload alone, then shared, then the whole rota.
 _RECEIVERS: dict[str, dict[str, str]] = {
@@ -30,10 +31,10 @@ _RISEN = re.compile(r"\brisen\((?P<selector>[^()\[\]]+)\[(?P<window>\d+[smhd])\]
 _AGAIN = {"critical": "1h", "high": "4h", "medium": "12h", "low": "24h"}
 
 
-def rules(pack: Pack, runbooks: str) -> dict[str, Any]:
-    """The rules file; `runbooks` is the address of the folder `anomalies`."""
+def rules(pack: Pack, runbooks: str, grafana: str = GRAFANA) -> dict[str, Any]:
+    """The rules file; `runbooks` is the address of the folder `anomalies`, `grafana` that of Grafana."""
     window = written(pack.thresholds["alert_window"].value)
-    made = [_alert(a, rule, window, runbooks) for a in pack.anomalies if (rule := _of(a))]
+    made = [_alert(a, rule, window, runbooks, grafana) for a in pack.anomalies if (rule := _of(a))]
     return {"groups": [{"name": "agenttrail-anomalies", "rules": made}]}
 
 
@@ -45,7 +46,9 @@ def _of(anomaly: Anomaly) -> PrometheusRule | None:
     return anomaly.rule.prometheus
 
 
-def _alert(anomaly: Anomaly, rule: PrometheusRule, window: str, runbooks: str) -> dict[str, Any]:
+def _alert(
+    anomaly: Anomaly, rule: PrometheusRule, window: str, runbooks: str, grafana: str
+) -> dict[str, Any]:
     labels = {"severity": anomaly.rule.severity, "channel": anomaly.rule.channel, "anomaly": anomaly.rule.slug}  # fmt: skip
     named = [each for each in WHOM if each in rule.by or f"by ({each}" in rule.expr]
     about = f"{{{{ $labels.{named[0]} }}}}: " if named else ""
@@ -58,6 +61,7 @@ def _alert(anomaly: Anomaly, rule: PrometheusRule, window: str, runbooks: str) -
             "summary": about + anomaly.rule.title,
             "description": anomaly.rule.summary,
             "runbook_url": f"{runbooks}/{anomaly.rule.slug}/README.md",
+            "dashboard_url": f"{grafana}/d/agenttrail-{anomaly.rule.dashboards[0]}",
         },
     }
 
