@@ -8,13 +8,13 @@ A month with every planted anomaly and one without any go through the real pipel
 - Sigma: each Lucene query against a real Elasticsearch with the masked lines, where one is there.
 
 An anomaly is caught by a rule of its name that fires for its agent, its department or one of its tasks,
-from its beginning to two days behind it. Firing without a gap is one alarm. What fires in the quiet month is a false alarm.
+from its beginning to two days behind it. Firing without a gap is one alarm. What fires in the quiet month is a false alarm,
+but where its truth has a budget that did pass a threshold.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import sys
 import tempfile
@@ -32,13 +32,12 @@ from agenttrail.insight.scan import Numbers, scan
 from agenttrail.packs import prometheus as rules
 from agenttrail.packs import sigma
 from agenttrail.packs.anomalies import load
-from agenttrail.packs.series import selector, series
+from agenttrail.packs.series import series
 from agenttrail.simulate.month import simulate
 from agenttrail.sinks._elasticsearch_template import mappings
 from tests.cli._run import agenttrail
+from tests.engines import _backfill
 from tests.engines import elasticsearch as es
-from tests.engines import prometheus
-from tests.engines._process import Process, free_ports
 
 RUNBOOKS = Path(__file__).parents[1] / "runbooks"
 WITHIN_S = 2 * 86_400
@@ -59,19 +58,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("--days", type=int, default=30)
     parser.add_argument("--tasks-per-day", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, es.start() as server:
         loud = month(Path(folder) / "loud", arguments, anomalies=True)
         quiet = month(Path(folder) / "quiet", arguments, anomalies=False)
         caught = judged(loud, alarms(Path(folder) / "loud", server))
-        false = alarms(Path(folder) / "quiet", server)
-    show(caught, false, quiet, arguments)
+        false, budgets = apart(alarms(Path(folder) / "quiet", server), quiet)
+    show(caught, false, budgets, quiet, arguments)
 
 
 def month(folder: Path, arguments: argparse.Namespace, *, anomalies: bool) -> list[dict[str, Any]]:
     """The truth of a month that was simulated into a folder and read by its own pipeline."""
-    made = simulate(days=arguments.days, tasks_per_day=arguments.tasks_per_day, anomalies=anomalies)
+    made = simulate(
+        seed=arguments.seed, days=arguments.days, tasks_per_day=arguments.tasks_per_day,
+        anomalies=anomalies,
+    )  # fmt: skip
     for name, content in made.files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
@@ -129,59 +132,25 @@ def _sigma(documents: list[Any], server: es.Server, index: str) -> list[Alarm]:
 def _prometheus(events: list[Any]) -> list[Alarm]:
     measure, kinds = metrics()
     seen = series(events, measure, kinds, step_s=_STEP_S, after=12)
-    programs = prometheus.prepare()
     pack = load(RUNBOOKS)
     slugs = {a.alert: a.rule.slug for a in pack.anomalies if a.rule.prometheus}
     asked = rules.rules(pack, "runbooks")["groups"][0]["rules"]
-    text = " ".join(rule["expr"] for rule in asked)
-    used = {key: values for key, values in seen.values.items() if key[0] in text}
     made: list[Alarm] = []
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        with (folder / "metrics.txt").open("w") as file:
-            for metric, group in itertools.groupby(used.items(), key=lambda kv: kv[0][0]):
-                # Of no type: OpenMetrics would want each name to end as its type says.
-                file.write(f"# TYPE {metric} gauge\n")
-                for key, values in group:
-                    written = selector(*key).replace(", ", ",")
-                    for step, value in enumerate(values):
-                        if value is not None:
-                            file.write(f"{written} {value:.12g} {seen.start_s + step * seen.step_s:.0f}\n")  # fmt: skip
-            file.write("# EOF\n")
-        code, said = programs.promtool_says("tsdb", "create-blocks-from", "--max-block-duration=1488h", "openmetrics", "metrics.txt", "data", cwd=folder)  # fmt: skip
-        assert code == 0, said[-2000:]
-        (folder / "prometheus.yaml").write_text("{}\n")
-        (port,) = free_ports(1)
-        arguments = [
-            str(programs.prometheus), "--config.file=prometheus.yaml", "--storage.tsdb.path=data",
-            "--storage.tsdb.retention.time=10y", f"--web.listen-address=127.0.0.1:{port}",
-        ]  # fmt: skip
-        url = f"http://127.0.0.1:{port}"
-        process = Process("prometheus", arguments, cwd=folder, log=folder / "log", healthy=lambda: _ready(url), env=programs.env)  # fmt: skip
-        process.start()
-        try:
-            server = prometheus.Server(url=url, folder=folder, process=process)
-            end = seen.start_s + seen.steps * seen.step_s
-            for rule in asked:
-                if rule["alert"] in slugs:
-                    answer = server.get("/api/v1/query_range", query=rule["expr"], start=str(seen.start_s), end=str(end), step=str(seen.step_s))  # fmt: skip
-                    for row in answer["data"]["result"]:
-                        whom = next(
-                            (row["metric"][name] for name in rules.WHOM if row["metric"].get(name)),
-                            "",
-                        )
-                        made += [Alarm(slugs[rule["alert"]], "Prometheus", whom, at) for at in _beginnings(row["values"])]  # fmt: skip
-        finally:
-            process.stop()
+    with (
+        tempfile.TemporaryDirectory() as name,
+        _backfill.month(Path(name), seen, rules.recording(pack)) as server,
+    ):
+        for rule in asked:
+            if rule["alert"] in slugs:
+                for row in _backfill.over(server, seen, rule["expr"]):
+                    whom = next(
+                        (row["metric"][each] for each in rules.WHOM if row["metric"].get(each)), ""
+                    )
+                    made += [
+                        Alarm(slugs[rule["alert"]], "Prometheus", whom, at)
+                        for at in _beginnings(row["values"])
+                    ]
     return made
-
-
-def _ready(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{url}/-/ready", timeout=1) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
 
 
 def _beginnings(values: list[Any]) -> list[float]:
@@ -209,13 +178,24 @@ def judged(truth: list[dict[str, Any]], fired: list[Alarm]) -> list[dict[str, An
             and (a.task in row["tasks"] if a.task else (a.whom in names and begun <= a.at <= begun + WITHIN_S))
         ]  # fmt: skip
         by = {a.by: round((a.at - begun) / 60) for a in reversed(hits)}
-        made.append({"name": row["name"], "agent": row["agent"], "rule": row["name"] in slugs, "tasks": len(row["tasks"]), "minutes": by})  # fmt: skip
+        made.append({"name": row["name"], "agent": row["agent"], "planted": row["at"], "days_before": row["days_before"], "rule": row["name"] in slugs, "tasks": len(row["tasks"]), "minutes": by})  # fmt: skip
     return made
+
+
+def apart(fired: list[Alarm], truth: list[dict[str, Any]]) -> tuple[list[Alarm], int]:
+    """False alarms, and how many told of a budget that a quiet month did use up."""
+    passed = {row["name"].removesuffix(" month") for row in truth if row["kind"] == "budget"}
+    agents = {
+        row["agent"] for row in truth if row["kind"] == "task" and row["department"] in passed
+    }
+    true = [a for a in fired if a.slug == "budget-burning" and a.whom in agents]
+    return [a for a in fired if a not in true], len(true)
 
 
 def show(
     caught: list[dict[str, Any]],
     false: list[Alarm],
+    budgets: int,
     quiet: list[dict[str, Any]],
     arguments: argparse.Namespace,
 ) -> None:
@@ -225,19 +205,27 @@ def show(
     kinds = Counter((alarm.slug, alarm.by) for alarm in false)
     whole = {
         "planted": len(caught), "caught": found, "agents": len(agents), "days": arguments.days,
-        "false_alarms": len(false), "false_alarms_an_agent_month": round(len(false) / len(agents) * 30 / arguments.days, 2),
+        "true_budget_alarms": budgets, "false_alarms": len(false), "false_alarms_an_agent_month": round(len(false) / len(agents) * 30 / arguments.days, 2),
     }  # fmt: skip
     if arguments.json:
         rows = [{"name": slug, "by": by, "times": n} for (slug, by), n in kinds.items()]
         sys.stdout.write(json.dumps({**whole, "anomalies": caught, "false": rows}) + "\n")
         return
+    print("| anomaly | agent | planted at | caught by | minutes to alert |")
+    print("| --- | --- | --- | --- | --- |")
     for row in caught:
-        how = ", ".join(f"{by} after {m} min" for by, m in sorted(row["minutes"].items()))
-        print(f"{row['name']:26} {row['agent']:12} {how or 'NOT CAUGHT'}")
+        soonest = sorted(row["minutes"].items(), key=lambda pair: pair[1])
+        by = ", ".join(name for name, _ in soonest) or "nothing"
+        minutes = ", ".join(str(minutes) for _, minutes in soonest)
+        print(f"| {row['name']} | {row['agent']} | {row['planted'][:16]}Z | {by} | {minutes} |")
     print(f"\ncaught {found} of {len(caught)} planted anomalies")
     for (slug, by), count in sorted(kinds.items()):
         print(f"quiet month: {slug} by {by}: {count}")
-    print(f"quiet month: {len(false)} alarms of {len(agents)} agents in {arguments.days} days, {whole['false_alarms_an_agent_month']} an agent-month")  # fmt: skip
+    if budgets:
+        print(
+            f"quiet month: budget-burning told of budgets that were used up: {budgets}, no false alarm"
+        )
+    print(f"quiet month: {len(false)} false alarms of {len(agents)} agents in {arguments.days} days, {whole['false_alarms_an_agent_month']} an agent-month")  # fmt: skip
 
 
 if __name__ == "__main__":

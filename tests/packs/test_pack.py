@@ -148,7 +148,7 @@ BROKEN = {
     "an id is used twice": (_replace(RULE, "id: f0e66f79-f109-47db-b024-22c35383222c", "id: fce2675c-9c6a-48b6-8851-ff4a54aa95dd"), "is used 2 times"),
     "the folder has another name": (_replace(RULE, "slug: mask-failing", "slug: mask-broken"), "and the folder is 'mask-failing'"),
     "nothing finds it": (lambda root: (root / RULE).write_text("\n".join(line for line in (root / RULE).read_text().splitlines() if not line.startswith(("prometheus", "sigma", " "))) + "\n"), "nothing finds it"),
-    "a number is not there": (_replace("anomalies/server-slow/rule.yaml", "slow_factor", "slowest"), "slowest"),
+    "a number is not there": (_replace("anomalies/server-slow/rule.yaml", "slow_mads", "slowest"), "slowest"),
     "a number has no reason": (_replace("thresholds.yaml", "reason: Two batch intervals of files that are rotated by the quarter of an hour.", "reason: ''"), "thresholds.lag_s: reason and move"),
     "tuning is silent on a number": (_replace("anomalies/server-slow/README.md", "slow_least_s", "the floor"), "Tuning says nothing of slow_least_s"),
     "an event stands twice": (_twice, "stands in its samples 2 times"),
@@ -174,10 +174,10 @@ def test_a_broken_law_is_named(tmp_path: Path, case: str) -> None:
 def test_numbers_of_ones_own_win(tmp_path: Path) -> None:
     """And a name that no rule has is told."""
     mine = tmp_path / "my.yaml"
-    mine.write_text("thresholds: {slow_factor: {value: 9}}\n")
+    mine.write_text("thresholds: {slow_mads: {value: 9}}\n")
     changed = exports.files(load(RUNBOOKS, mine), "runbooks", *metrics(), ("prometheus",))
-    assert "> 9 * (sum by" in changed["prometheus/alerts.yaml"]
+    assert "median7d_mean6h + 9 * (agent_server:" in changed["prometheus/alerts.yaml"]
 
-    mine.write_text("thresholds: {slowfactor: {value: 9}}\n")
+    mine.write_text("thresholds: {slowmads: {value: 9}}\n")
     with pytest.raises(ConfigError, match="no rule has such a number"):
         load(RUNBOOKS, mine)

@@ -28,6 +28,7 @@ import yaml
 from agenttrail import decode, jsontext
 from agenttrail import fields as f
 from agenttrail.errors import ConfigError, OptionError
+from agenttrail.packs.baselines import Baseline
 
 Severity = Literal["critical", "high", "medium", "low"]
 Channel = Literal["owner", "security", "operations"]
@@ -54,16 +55,19 @@ _NAME = re.compile(r"\$\{([a-z][a-z0-9_]*)\}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrometheusRule:
-    """An alert: an expression, or a counter of which every step is one too many."""
+    """An alert: an expression, a counter of which every step is one too many, or a value far from its usual."""
 
     expr: Annotated[str, "PromQL that has a sample for each agent the alert fires for."] = ""
     counted: Annotated[str, "Selector of a counter; the alert fires when it moves."] = ""
+    baseline: Annotated[Baseline | None, "A value that has a usual one; the alert fires far from it."] = None  # fmt: skip
     wait: Annotated[str, "How long it must hold before it fires, as 5m."] = "0s"
-    by: Annotated[tuple[str, ...], "Labels that a counter is summed by."] = ("gen_ai_agent_name",)
+    by: Annotated[
+        tuple[str, ...], "Labels that a counter is summed by, and that a baseline has."
+    ] = ("gen_ai_agent_name",)
 
     def __post_init__(self) -> None:
-        if bool(self.expr) == bool(self.counted):
-            raise OptionError("expr", "either expr or counted is needed")
+        if sum(map(bool, (self.expr, self.counted, self.baseline))) != 1:
+            raise OptionError("expr", "either expr, counted or baseline is needed")
         if not _FOR.fullmatch(self.wait):
             raise OptionError("wait", "must be a number and s, m, h or d")
 

@@ -45,10 +45,11 @@ def files(
     build: dict[str, Callable[[], dict[str, str]]] = {
         "prometheus": lambda: {
             "prometheus/alerts.yaml": dumped(prometheus.rules(pack, runbooks, grafana)),
+            "prometheus/recording.yaml": dumped(prometheus.recording(pack)),
             **{
                 f"prometheus/tests-{step}s.yaml": dumped(tests)
                 for step, tests in prometheus.promtool_tests(
-                    pack, "alerts.yaml", measure, kinds
+                    pack, ["recording.yaml", "alerts.yaml"], measure, kinds
                 ).items()
             },
         },

@@ -36,7 +36,11 @@ def problems(pack: Pack, parser: argparse.ArgumentParser) -> list[str]:
         found += _of_rule(anomaly)
         found += page_problems(anomaly.folder / "README.md", anomaly.page, parser)
         found += _of_page(anomaly)
-    used = {name for a in pack.anomalies for name in a.names} | {"alert_window"}
+    used = {name for a in pack.anomalies for name in a.names} | {
+        "alert_window",
+        "baseline_window",
+        "baseline_age",
+    }
     for name, each in pack.thresholds.items():
         place = f"{pack.root / 'thresholds.yaml'}: thresholds.{name}"
         if name not in used and not name.startswith("scan_"):

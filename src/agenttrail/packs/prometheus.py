@@ -2,18 +2,20 @@
 
 Every alert carries severity, channel and its runbook. A counter that begins at one has no increase that
 Prometheus could see, so counts are asked for twice: for the increase, and for what came into being
-within the window. Rules write `risen(SELECTOR[6h])` for both.
+within the window. Rules write `risen(SELECTOR[6h])` for both. What is usual is recorded: `baselines`.
 
 Versions: Prometheus 2.42 and later; Alertmanager 0.25 and later.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from agenttrail.packs import baselines
+from agenttrail.packs._promql import written_out
 from agenttrail.packs.anomalies import Anomaly, Pack, PrometheusRule, written
+from agenttrail.packs.baselines import Window
 from agenttrail.packs.series import Kind, Measure, notation, selector, series
 
 AGENT = "gen_ai_agent_name"
@@ -27,34 +29,62 @@ _RECEIVERS: dict[str, dict[str, str]] = {
     "shared": {"owner": "agent-owner", "operations": "on-call", "security": "security"},
     "whole-rota": {"owner": "on-call", "operations": "on-call", "security": "security"},
 }
-_RISEN = re.compile(r"\brisen\((?P<selector>[^()\[\]]+)\[(?P<window>\d+[smhd])\]\)")
+# Alerts ask for what is recorded at the same moment.
+_ORDER = ["agenttrail-baselines", "agenttrail-anomalies"]
 _AGAIN = {"critical": "1h", "high": "4h", "medium": "12h", "low": "24h"}
 
 
 def rules(pack: Pack, runbooks: str, grafana: str = GRAFANA) -> dict[str, Any]:
     """The rules file; `runbooks` is the address of the folder `anomalies`, `grafana` that of Grafana."""
-    window = written(pack.thresholds["alert_window"].value)
-    made = [_alert(a, rule, window, runbooks, grafana) for a in pack.anomalies if (rule := _of(a))]
+    made = [
+        _alert(anomaly, asked, pack, runbooks, grafana)
+        for anomaly in pack.anomalies
+        if (asked := list(_of(anomaly)))
+    ]
     return {"groups": [{"name": "agenttrail-anomalies", "rules": made}]}
 
 
-def _of(anomaly: Anomaly) -> PrometheusRule | None:
-    """The rule's own, or for what `agenttrail scan` finds the counter of anomalies."""
-    if anomaly.rule.prometheus is None and anomaly.rule.scan:
+def recording(pack: Pack) -> dict[str, Any]:
+    """The rules file of the baselines that alerts rest on. Each value is recorded once."""
+    made: dict[str, str] = {}
+    for anomaly in pack.anomalies:
+        rule = anomaly.rule.prometheus
+        if rule is not None and rule.baseline is not None:
+            made |= dict(baselines.recorded(rule.baseline, _window(pack)))
+    rules = [{"record": name, "expr": expr} for name, expr in made.items()]
+    return {"groups": [{"name": "agenttrail-baselines", "rules": rules}]}
+
+
+def _window(pack: Pack) -> Window:
+    numbers = (pack.thresholds[name].value for name in ("baseline_window", "baseline_age"))
+    return Window(*map(written, numbers))
+
+
+def _of(anomaly: Anomaly) -> Iterator[PrometheusRule]:
+    """The rule's own, and for what `agenttrail scan` finds the counter of anomalies."""
+    if anomaly.rule.prometheus is not None:
+        yield anomaly.rule.prometheus
+    if anomaly.rule.scan:
         name = f'agenttrail_anomalies_total{{agenttrail_anomaly_name="{anomaly.rule.slug}"}}'
-        return PrometheusRule(counted=name)
-    return anomaly.rule.prometheus
+        yield PrometheusRule(counted=name)
+
+
+def _expr(rule: PrometheusRule, pack: Pack) -> str:
+    if rule.baseline is not None:
+        return baselines.alert(rule.baseline, rule.by, _window(pack))
+    return written_out(rule.expr) or _counted(rule, written(pack.thresholds["alert_window"].value))
 
 
 def _alert(
-    anomaly: Anomaly, rule: PrometheusRule, window: str, runbooks: str, grafana: str
+    anomaly: Anomaly, asked: list[PrometheusRule], pack: Pack, runbooks: str, grafana: str
 ) -> dict[str, Any]:
+    rule = asked[0]
     labels = {"severity": anomaly.rule.severity, "channel": anomaly.rule.channel, "anomaly": anomaly.rule.slug}  # fmt: skip
-    named = [each for each in WHOM if each in rule.by or f"by ({each}" in rule.expr]
+    named = [w for w in WHOM if (f"by ({w}" in rule.expr if rule.expr else w in rule.by)]
     about = f"{{{{ $labels.{named[0]} }}}}: " if named else ""
     return {
         "alert": anomaly.alert,
-        "expr": written_out(rule.expr) or _counted(rule, window),
+        "expr": " or ".join(_expr(each, pack) for each in asked),
         **({} if rule.wait == "0s" else {"for": rule.wait}),
         "labels": labels,
         "annotations": {
@@ -66,14 +96,6 @@ def _alert(
     }
 
 
-def written_out(expr: str) -> str:
-    """PromQL on one line, with `risen(…)` as what it stands for."""
-    return _RISEN.sub(
-        r"((\g<selector> unless \g<selector> offset \g<window>) or increase(\g<selector>[\g<window>]))",
-        " ".join(expr.split()),
-    )
-
-
 def _counted(rule: PrometheusRule, window: str) -> str:
     by, counter = ", ".join(rule.by), rule.counted
     return (
@@ -83,7 +105,7 @@ def _counted(rule: PrometheusRule, window: str) -> str:
 
 
 def promtool_tests(
-    pack: Pack, rules_file: str, measure: Measure, kinds: Mapping[str, Kind]
+    pack: Pack, rules_files: list[str], measure: Measure, kinds: Mapping[str, Kind]
 ) -> dict[int, dict[str, Any]]:
     """Each alert fires on its hit, for the agents that the rule names, and not on its miss.
 
@@ -122,7 +144,12 @@ def promtool_tests(
                 }
             )
     return {
-        step: {"rule_files": [rules_file], "evaluation_interval": f"{step}s", "tests": each}
+        step: {
+            "rule_files": rules_files,
+            "group_eval_order": _ORDER,
+            "evaluation_interval": f"{step}s",
+            "tests": each,
+        }
         for step, each in tests.items()
     }
 
