@@ -107,6 +107,9 @@ def _of_page(anomaly: Anomaly) -> Iterator[str]:
     for name in ("Diagnosis", "Mitigation"):
         if not _BLOCK.search(parts[name]):
             yield f"{path}: {name} has no command or query to paste"
+    # TASK is no label of an alert: the page says where to find it.
+    if "TASK" in parts["Mitigation"] and "task" not in parts["Diagnosis"].lower():
+        yield f"{path}: Mitigation speaks of TASK, and Diagnosis finds none"
     # What stops the harm comes first: an agent, a tool, a server, or the pipeline that leaks.
     first = _BLOCK.search(parts["Mitigation"])
     if first and not first[2].lstrip().startswith("agenttrail stop "):
