@@ -131,7 +131,7 @@ RULE = "anomalies/mask-failing/rule.yaml"
 BROKEN = {
     "no dashboard": (_replace(RULE, "dashboards:\n- privacy\n- pipeline-health\n", ""), "dashboards: must name what shows it"),
     "a dashboard that is none": (_replace(RULE, "- privacy\n", "- privasy\n"), "dashboards: none is called 'privasy'"),
-    "a task that nothing finds": (_replace("anomalies/server-down/README.md", "agenttrail.task.id", "event.id"), "speaks of TASK, and Diagnosis finds none"),
+    "a task that nothing finds": (_replace(PAGE, "## Mitigation\n", "## Mitigation\n\nTASK\n"), "speaks of TASK, and Diagnosis finds none"),
     "a page is missing": (lambda root: (root / PAGE).unlink(), "README.md: is missing"),
     "a sample file is missing": (lambda root: (root / "anomalies/mask-failing/miss.jsonl").unlink(), "miss.jsonl: is missing"),
     "a section is missing": (_replace(PAGE, "## Tuning", "## Tunes"), "sections must be"),
