@@ -67,6 +67,23 @@ def test_esql_finds_exactly_the_hits_among_all_samples(esql: es.Server) -> None:
 
 
 @pytest.mark.engine
+def test_esql_correlations_find_the_bursts_among_all_samples(esql: es.Server) -> None:
+    """Whom the rule fires for, and nobody whose events are fewer or further apart."""
+    correlated = [a for a in pack().anomalies if a.correlation is not None]
+    assert correlated
+    for anomaly in correlated:
+        assert anomaly.correlation is not None
+        folder = RUNBOOKS / "rules" / "correlations" / "esql"
+        query = (folder / f"{anomaly.rule.slug}.esql").read_text()
+        answer = esql.request("POST", "/_query", {"query": query})
+        place = [c["name"] for c in answer["columns"]].index(anomaly.correlation["group-by"][0])
+        assert {row[place] for row in answer["values"]} == set(anomaly.rule.fires_for)
+        assert f"event_count >= {anomaly.correlation['gte']}" in query
+        fewer = query.replace(f">= {anomaly.correlation['gte']}", ">= 1000")
+        assert not esql.request("POST", "/_query", {"query": fewer})["values"]
+
+
+@pytest.mark.engine
 def test_esql_finds_an_event_with_several_findings(esql: es.Server) -> None:
     """The plain comparison does not: that is why such fields are asked about in Lucene."""
     event = {

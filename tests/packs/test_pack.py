@@ -114,6 +114,14 @@ def _replace(name: str, old: str, new: str) -> Callable[[Path], None]:
     return change
 
 
+def _append(name: str, text: str) -> Callable[[Path], None]:
+    def change(root: Path) -> None:
+        with (root / name).open("a") as file:
+            file.write(text)
+
+    return change
+
+
 def _twice(root: Path) -> None:
     path = root / "anomalies/mask-failing/hit.jsonl"
     path.write_bytes(path.read_bytes() * 2)
@@ -131,6 +139,8 @@ RULE = "anomalies/mask-failing/rule.yaml"
 BROKEN = {
     "no dashboard": (_replace(RULE, "dashboards:\n- privacy\n- pipeline-health\n", ""), "dashboards: must name what shows it"),
     "a dashboard that is none": (_replace(RULE, "- privacy\n", "- privasy\n"), "dashboards: none is called 'privasy'"),
+    "a correlation that lacks its window": (_append(RULE, "correlation:\n  detection: {a: {event.action: x}, condition: a}\n  type: event_count\n  gte: 3\n"), "correlation: needs detection, group-by, gte, timespan, type"),
+    "a correlation by a field that is none": (_append(RULE, "correlation:\n  detection: {a: {event.action: x}, condition: a}\n  type: event_count\n  group-by: [agent.id]\n  timespan: 5m\n  gte: 3\n"), "correlation: no field is called 'agent.id'"),
     "a task that nothing finds": (_replace(PAGE, "## Mitigation\n", "## Mitigation\n\nTASK\n"), "speaks of TASK, and Diagnosis finds none"),
     "a page is missing": (lambda root: (root / PAGE).unlink(), "README.md: is missing"),
     "a sample file is missing": (lambda root: (root / "anomalies/mask-failing/miss.jsonl").unlink(), "miss.jsonl: is missing"),

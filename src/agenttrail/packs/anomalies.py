@@ -49,6 +49,8 @@ ATLAS = {
 }  # fmt: skip
 _SLUG = f.FIELDS[f.ANOMALY_NAME].shape
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+# Sigma 2.1, correlations: of events, how many by what within which time.
+_CORRELATED = frozenset({"detection", "type", "group-by", "timespan", "gte"})
 _FOR = re.compile(r"\d+[smhd]")
 _NAME = re.compile(r"\$\{([a-z][a-z0-9_]*)\}")
 
@@ -122,12 +124,17 @@ class ThresholdsFile:
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:
-    """A folder as it was read. `sigma` is the detection with its numbers, None where there is none."""
+    """A folder as it was read. `sigma` is the detection with its numbers, None where there is none.
+
+    `correlation` is what a burst is made of: a `detection`, and `type`, `group-by`, `timespan` and `gte` of
+    Sigma's correlations; None where there is none.
+    """
 
     rule: Rule
     folder: Path
     page: str
     sigma: Mapping[str, Any] | None
+    correlation: Mapping[str, Any] | None
     hit: tuple[Mapping[str, Any], ...]
     miss: tuple[Mapping[str, Any], ...]
     names: frozenset[str]  # of thresholds
@@ -196,7 +203,7 @@ def written(value: float | str) -> str:
 def _anomaly(folder: Path, values: Mapping[str, str], problems: list[str]) -> Anomaly | None:
     path = folder / "rule.yaml"
     before = len(problems)
-    text, sigma = "", None
+    text, sigma, correlation = "", None, None
     try:
         text = decode.text_of(str(path))
         rest, sigma_text = _parted(text)
@@ -205,7 +212,7 @@ def _anomaly(folder: Path, values: Mapping[str, str], problems: list[str]) -> An
         problems += error.problems
         return None
     if sigma_text:
-        sigma = _sigma(path, sigma_text, values, problems)
+        sigma, correlation = _sigma(path, sigma_text, values, problems)
     page = ""
     if (folder / "README.md").is_file():
         page = (folder / "README.md").read_text(encoding="utf-8")
@@ -216,14 +223,16 @@ def _anomaly(folder: Path, values: Mapping[str, str], problems: list[str]) -> An
         problems.append(f"{path}: slug: is '{rule.slug}', and the folder is '{folder.name}'")
     if len(problems) > before:
         return None
-    return Anomaly(rule, folder, page, sigma, hit, miss, frozenset(_NAME.findall(text)))
+    return Anomaly(
+        rule, folder, page, sigma, correlation, hit, miss, frozenset(_NAME.findall(text))
+    )
 
 
 def _parted(text: str) -> tuple[str, str]:
     """The rule without its Sigma part, which keeps its lines; and that part."""
     rest, sigma, within = [], [], False
     for line in text.splitlines():
-        within = line.startswith("sigma:") or (within and (line[:1] in (" ", "") or line[:1] == "#"))  # fmt: skip
+        within = line.startswith(("sigma:", "correlation:")) or (within and (line[:1] in (" ", "") or line[:1] == "#"))  # fmt: skip
         rest.append("" if within else line)
         if within:
             sigma.append(line)
@@ -232,20 +241,27 @@ def _parted(text: str) -> tuple[str, str]:
 
 def _sigma(
     path: Path, text: str, values: Mapping[str, str], problems: list[str]
-) -> Mapping[str, Any] | None:
+) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:
     missing = sorted({name for name in _NAME.findall(text) if name not in values})
     if missing:
         problems.append(f"{path}: sigma: thresholds.yaml has no {', '.join(missing)}")
-        return None
+        return None, None
     try:
-        found = yaml.safe_load(_NAME.sub(lambda m: values[m[1]], text))["sigma"]
+        found = yaml.safe_load(_NAME.sub(lambda m: values[m[1]], text))
     except yaml.YAMLError:
         problems.append(f"{path}: sigma: not YAML")
-        return None
-    if not isinstance(found, dict) or not isinstance(found.get("detection"), dict):
-        problems.append(f"{path}: sigma: needs a mapping 'detection'")
-        return None
-    return found
+        return None, None
+    for name, part in found.items():
+        if not isinstance(part, dict) or not isinstance(part.get("detection"), dict):
+            problems.append(f"{path}: {name}: needs a mapping 'detection'")
+            return None, None
+    correlation = found.get("correlation")
+    if correlation is not None and set(correlation) != _CORRELATED:
+        problems.append(
+            f"{path}: correlation: needs {', '.join(sorted(_CORRELATED))} and nothing else"
+        )
+        return None, None
+    return found.get("sigma"), correlation
 
 
 def _samples(path: Path, problems: list[str]) -> tuple[Mapping[str, Any], ...]:

@@ -57,11 +57,19 @@ def files(
             f"alertmanager/{stage}.yaml": dumped(prometheus.alertmanager(stage))
             for stage in prometheus.STAGES
         },
-        "sigma": lambda: {
-            f"sigma/{a.rule.slug}.yml": dumped(written)
-            for a in pack.anomalies
-            if (written := sigma.rule(a, runbooks))
-        },
+        "sigma": lambda: (
+            {
+                f"sigma/{a.rule.slug}.yml": dumped(written)
+                for a in pack.anomalies
+                if (written := sigma.rule(a, runbooks))
+            }
+            | {
+                f"correlations/sigma/{a.rule.slug}.yml": _HEAD
+                + yaml.safe_dump_all(both, sort_keys=False, width=1000, allow_unicode=True)
+                for a in pack.anomalies
+                if (both := sigma.correlation(a, runbooks))
+            }
+        ),
         "kibana": lambda: {
             "kibana/rules.ndjson": kibana_rules.ndjson(pack, runbooks),
             "kibana/rules-esql.ndjson": kibana_rules.ndjson(pack, runbooks, "esql"),
@@ -77,6 +85,12 @@ def files(
                     f"{target}/{slug}.{_ENDINGS[target]}": query.rstrip("\n") + "\n"
                     for slug, query in queries.items()
                 }
+                if target in sigma.CORRELATING:
+                    made |= {
+                        f"correlations/{target}/{slug}.{_ENDINGS[target]}": query.rstrip("\n")
+                        + "\n"
+                        for slug, query in sigma.correlated(pack, target, runbooks).items()
+                    }
         except ModuleNotFoundError:
             raise UsageError(f"{target}: pySigma is not installed", hint="pip install 'agenttrail[packs]'") from None  # fmt: skip
     return dict(sorted(made.items()))

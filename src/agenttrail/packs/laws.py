@@ -66,6 +66,10 @@ def _of_rule(anomaly: Anomaly) -> Iterator[str]:
     for name in _fields_of(sigma.detects(anomaly) or {}):
         if not _known(name):
             yield f"{path}: sigma: no field is called '{name}'"
+    correlation = anomaly.correlation or {}
+    for name in (*_fields_of(correlation.get("detection", {})), *correlation.get("group-by", ())):
+        if not _known(name):
+            yield f"{path}: correlation: no field is called '{name}'"
     ids = [str(e[f.EVENT_ID]) for e in (*anomaly.hit, *anomaly.miss)]
     for each, count in Counter(ids).items():
         if count > 1:

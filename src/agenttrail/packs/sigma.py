@@ -11,6 +11,7 @@ expected to read the lines as JSON (KV_MODE=json, or HEC's event endpoint).
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -22,6 +23,8 @@ INDEX = f"logs-{f.DATASET}-*"
 _STREAM = '{job="agenttrail"}'
 _DATE = "2026-11-25"
 TARGETS = ("elasticsearch", "esql", "opensearch", "splunk", "sentinel", "loki")
+# pySigma's other backends have no correlations.
+CORRELATING = ("esql", "splunk")
 # Kinds of finding that rules ask for by name.
 _COUNTED = tuple(f"{f.PII_BY_TYPE}.{kind}" for kind in ("SECRET", "PERSON", "EMAIL_ADDRESS"))
 # The fields that an analyst looks at first.
@@ -67,6 +70,61 @@ def rule(anomaly: Anomaly, runbooks: str) -> dict[str, Any] | None:
     return made
 
 
+def correlation(anomaly: Anomaly, runbooks: str) -> list[dict[str, Any]] | None:
+    """The rule of one event and the correlation of many, or None where there is none.
+
+    It finds the burst in the events themselves, without `agenttrail scan`; windows are those of the SIEM,
+    which begin at full multiples of the time span.
+    """
+    known, made = anomaly.rule, anomaly.correlation
+    if made is None:
+        return None
+    name = f"{known.slug.replace('-', '_')}_event"
+    event = {
+        "title": f"{known.title}: one of them",
+        "id": str(uuid.uuid5(uuid.UUID(known.id), "event")),
+        "name": name,
+        "status": "test",
+        "description": "One event of many; the correlation counts them.",
+        "author": "agenttrail",
+        "date": _DATE,
+        "logsource": {"product": "agenttrail", "service": "audit"},
+        "detection": dict(made["detection"]),
+        "level": "informational",
+    }
+    return [
+        event,
+        {
+            "title": known.title,
+            "id": str(uuid.uuid5(uuid.UUID(known.id), "correlation")),
+            "status": "test",
+            "description": known.summary,
+            "references": [f"{runbooks}/{known.slug}/README.md"],
+            "author": "agenttrail",
+            "date": _DATE,
+            "correlation": {
+                "type": made["type"],
+                "rules": [name],
+                "group-by": list(made["group-by"]),
+                "timespan": made["timespan"],
+                "condition": {"gte": made["gte"]},
+            },
+            "falsepositives": list(known.falsepositives) or ["Unknown"],
+            "level": known.severity,
+        },
+    ]
+
+
+def correlated(pack: Pack, target: str, runbooks: str) -> dict[str, str]:
+    """The query of each correlation by slug, in the language of a target out of `CORRELATING`."""
+    convert = _backend(target)
+    return {
+        anomaly.rule.slug: convert(*written)
+        for anomaly in pack.anomalies
+        if (written := correlation(anomaly, runbooks)) is not None
+    }
+
+
 def queries(pack: Pack, target: str, runbooks: str) -> dict[str, str]:
     """The query of each anomaly by slug, in the language of a target out of `TARGETS`.
 
@@ -100,7 +158,7 @@ def _is_list(name: str) -> bool:
     return name in f.FIELDS and f.FIELDS[name].type == "keywords"
 
 
-def _backend(target: str) -> Callable[[dict[str, Any]], str]:
+def _backend(target: str) -> Callable[..., str]:
     from sigma.collection import SigmaCollection
     from sigma.processing.pipeline import ProcessingItem, ProcessingPipeline
     from sigma.processing.transformations import (
@@ -147,14 +205,15 @@ def _backend(target: str) -> Callable[[dict[str, Any]], str]:
                 lambda: SetCustomAttributeTransformation("logsource_loki_selection", _STREAM),
             ]
 
-    def convert(written: dict[str, Any]) -> str:
+    def convert(*rules: dict[str, Any]) -> str:
+        written = list(rules)
         if target in ("sentinel", "loki"):
-            written = {**written, "detection": _with_contains(written["detection"])}
+            written = [{**r, "detection": _with_contains(r["detection"])} for r in written]
         pipeline = ProcessingPipeline(
             name="agenttrail", items=[ProcessingItem(each()) for each in made]
         )
         (query,) = backend(processing_pipeline=pipeline).convert(
-            SigmaCollection.from_dicts([written])
+            SigmaCollection.from_dicts(written)
         )
         return f"AgentTrail_CL\n| where {query}" if target == "sentinel" else str(query)
 
