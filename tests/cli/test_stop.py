@@ -102,3 +102,18 @@ def test_a_broken_kill_switch_is_not_written_over(tmp_path: Path) -> None:
     assert "no kill switch of this version" in done.err
     assert (tmp_path / "kill.json").read_text() == "{"
     assert not (tmp_path / "audit.jsonl").exists()
+
+
+def test_a_name_that_the_pipelines_registry_does_not_know_is_stopped_and_told(
+    tmp_path: Path,
+) -> None:
+    """An agent that nobody registered is what a stop is for; a misspelling stops nobody."""
+    known = f"enrichers: [{{type: registry, path: {REGISTRY}}}, {{type: budgets"
+    (tmp_path / "p.yaml").write_text(PIPELINE.replace("enrichers: [{type: budgets", known))
+    (tmp_path / "policy.yaml").write_text("version: '1'\n")
+    done = agenttrail(tmp_path, "stop", "expence", *WHY, "-c", "p.yaml")
+    assert done.code == 0
+    assert done.err.startswith("agent expence: stopped\n")
+    assert "knows no agent of this name: is it a misspelling? did you mean 'expense'?" in done.err
+    known_one = agenttrail(tmp_path, "stop", "expense", *WHY, "-c", "p.yaml")
+    assert (known_one.code, known_one.err) == (0, "agent expense: stopped\n")

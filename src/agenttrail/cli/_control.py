@@ -52,6 +52,25 @@ def target_of(arguments: argparse.Namespace) -> tuple[Scope, str]:
     return scope, name
 
 
+def stranger(arguments: argparse.Namespace, scope: Scope, name: str) -> str:
+    """What a person should know of a name that the pipeline's own registry does not know; else empty.
+
+    It is stopped all the same: an agent that nobody registered is what a stop is for.
+    """
+    if arguments.config is None or arguments.registry is not None or scope == "all":
+        return ""
+    from agenttrail import config
+    from agenttrail.enrichers.registry import RegistryOptions
+
+    for options in config.load(arguments.config).enrichers:
+        if isinstance(options, RegistryOptions):
+            try:
+                _check_known(options.path, scope, name)
+            except UsageError as error:
+                return f"{error.message}: is it a misspelling? {error.hint or ''}".strip()
+    return ""
+
+
 def switch_of(arguments: argparse.Namespace) -> KillSwitch:
     """The kill switch of `--kill-switch`, or the one that the pipeline's enricher writes.
 

@@ -55,6 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
     changed = switch.stop(stop)
     what = f"{scope} {name}" if name else "everything"
     sys.stderr.write(f"{what}: {'stopped' if changed else 'was stopped already'}\n")
+    if told := _control.stranger(arguments, scope, name):
+        sys.stderr.write(f"{told}\n")
     more = {f.TAGS: [f"category:{arguments.category}"]}
     try:
         _control.record(log, "stop", scope, name, arguments.reason, **more)
