@@ -35,7 +35,7 @@ def test_rules_are_written_where_one_says(tmp_path: Path) -> None:
     done = agenttrail(tmp_path, "pack", "export", "prometheus", "--pack", "mine", "--output", "out", "--runbooks", "https://example.com/r")  # fmt: skip
 
     assert done.code == 0
-    assert done.err == "2 files written below out\n"
+    assert done.err == "3 files written below out\n"  # alerts, usual values, a test
     text = (tmp_path / "out/prometheus/alerts.yaml").read_text()
     assert "runbook_url: https://example.com/r/mask-failing/README.md" in text
 

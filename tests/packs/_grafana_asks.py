@@ -107,6 +107,13 @@ def of_metrics(panel: Mapping[str, Any], server: prometheus.Server, times: Times
     return Answer([list(_prometheus(server, panel, target, times)) for target in panel["targets"]])
 
 
+def of_events(
+    panel: Mapping[str, Any], server: es.Server, index: str, times: Times, agent: str
+) -> Answer:
+    """The queries of a panel that asks Elasticsearch, with one agent chosen."""
+    return Answer([list(_elasticsearch(server, index, t, times, agent)) for t in panel["targets"]])
+
+
 def _prometheus(
     server: prometheus.Server, panel: Mapping[str, Any], target: Mapping[str, Any], times: Times
 ) -> Iterator[Line]:
@@ -125,15 +132,18 @@ def _prometheus(
 
 
 def _elasticsearch(
-    server: es.Server, index: str, target: Mapping[str, Any], times: Times
+    server: es.Server, index: str, target: Mapping[str, Any], times: Times, agent: str = ".*"
 ) -> Iterator[Line]:
+    query = target["query"]
+    for name, value in (("agent", agent), ("department", ".*")):
+        query = query.replace(f"${{{name}:regex}}", value)
     body = {
         "size": 0,
         "query": {
             "bool": {
                 "filter": [
                     {"range": {target["timeField"]: {"gte": int(times.start_s * 1000), "lte": int(times.end_s * 1000), "format": "epoch_millis"}}},
-                    {"query_string": {"analyze_wildcard": True, "query": target["query"]}},
+                    {"query_string": {"analyze_wildcard": True, "query": query}},
                 ]
             }
         },

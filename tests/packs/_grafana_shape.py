@@ -74,10 +74,14 @@ TRANSFORMATION = (
     {"id": {"merge"}, "options": {}},
     {"id": {"organize"}, "options": {"excludeByName": {"*": bool}, "indexByName": {"*": int}, "renameByName": {"*": str}}},
 )  # fmt: skip
+OVERRIDE = {
+    "matcher": {"id": {"byName"}, "options": _TEXT},
+    "properties": [{"id": {"unit"}, "value": _TEXT}],
+}  # fmt: skip
 _PANEL = {
     "id": int, "title": _TEXT, "description": _TEXT, "transparent": bool, "links?": [LINK], "repeatDirection": {"h", "v"},
     "gridPos": {"h": int, "w": int, "x": int, "y": int}, "interval?": re.compile(r"[0-9]+[smhd]"),
-    "fieldConfig": {"defaults": {"unit": _TEXT, "custom?": CUSTOM}, "overrides": [dict]},
+    "fieldConfig": {"defaults": {"unit": _TEXT, "custom?": CUSTOM}, "overrides": [OVERRIDE]},
     "type": {"stat", "timeseries", "bargauge", "barchart", "table"}, "options?": OPTIONS,
     "transformations?": [TRANSFORMATION],
 }  # fmt: skip

@@ -81,6 +81,17 @@ def test_a_panel_says_what_it_shows_in_its_unit() -> None:
             assert panel["description"].endswith("."), panel["title"]
 
 
+def test_columns_of_events_have_the_unit_of_their_field() -> None:
+    def units(slug: str, title: str) -> dict[str, str]:
+        (panel,) = (p for p in SHIPPED[slug]["panels"] if p["title"] == title)
+        over = panel["fieldConfig"]["overrides"]
+        return {o["matcher"]["options"]: o["properties"][0]["value"] for o in over}
+
+    assert units("pipeline-health", "Last event of each agent") == {"Last event": "dateTimeAsIso"}
+    assert units("agent-quality", "Tasks by agent") == {"Cost": "currencyUSD"}
+    assert set(units("approvals", "Channels").values()) == {"ms"}
+
+
 def test_a_panel_links_to_the_runbooks_of_what_it_shows() -> None:
     for slug, each in SHIPPED.items():
         for panel, shipped in zip(panels(slug), each["panels"], strict=True):

@@ -254,19 +254,23 @@ def _merged(hidden: dict[str, bool], renamed: dict[str, str]) -> Iterator[Any]:
 def _of_events(panel: Panel) -> Any:
     """A panel of Kibana's, as Grafana's data source for Elasticsearch asks it."""
     from grafana_foundation_sdk.builders import barchart, stat, table, timeseries
+    from grafana_foundation_sdk.models import dashboard as model
 
     asked = panel.asked
     assert isinstance(asked, Question)
     kinds: dict[str, Any] = {"number": stat.Panel, "table": table.Panel, "bars": barchart.Panel, "donut": barchart.Panel}  # fmt: skip
     made = kinds.get(panel.chart, timeseries.Panel)()
-    made.unit("short")
     measured = of_all(asked)
+    made.unit(unit_of(measured[0]) if len(measured) == 1 else "short")
     made.with_target(_asked(asked, measured))
     if panel.chart == "table":
         columns = {column_of(m, measured): m.label for m in measured}
         fields = {bucket.field: bucket.label for bucket in asked.buckets}
         for each in _merged({}, fields | columns):
             made.with_transformation(each)
+        for metric in measured:
+            if len(measured) > 1 and unit_of(metric) != "short":
+                made.override_by_name(metric.label, [model.DynamicConfigValue("unit", unit_of(metric))])  # fmt: skip
     elif panel.chart not in kinds:
         _over_time(made, bars=panel.chart == "bar")
     return made
@@ -285,6 +289,26 @@ def column_of(metric: Metric, beside: Sequence[Metric]) -> str:
     alike = sum(each.operation == metric.operation for each in beside)
     name = _COLUMN_NAMES[metric.operation]
     return f"{name} {metric.field}" if alike > 1 else name
+
+
+def _of_chosen(query: str) -> str:
+    """The query, of the agents and departments that are chosen; what names none is always shown."""
+    parts = [f"({query})"] if query else []
+    for name, variable in ((f.REGISTRY_AGENT_ID, "agent"), (f.REGISTRY_DEPARTMENT, "department")):
+        # Lucene takes a NOT beside an OR for a must-not of all: it stands within an AND.
+        parts.append(f"((*:* AND NOT _exists_:{name}) OR {name}:/${{{variable}:regex}}/)")
+    return " AND ".join(parts)
+
+
+def unit_of(metric: Metric) -> str:
+    """Grafana's id of the unit of a metric of the events."""
+    if metric.operation in ("count", "unique_count"):
+        return "short"
+    if metric.field == f.TIMESTAMP:
+        return "dateTimeAsIso"
+    if metric.field in (f.COST_TOTAL, f.TASK_COST):
+        return "currencyUSD"
+    return {"ms": "ms", "ns": "ns", "By": "bytes"}.get(f.FIELDS[metric.field].unit, "short")
 
 
 def _asked(asked: Question, metrics: Sequence[Metric]) -> Any:
@@ -311,7 +335,7 @@ def _asked(asked: Question, metrics: Sequence[Metric]) -> Any:
     made: list[Any] = [_Built(each) for each in buckets]
     return (
         build.Dataquery()
-        .query(asked.query or "*")
+        .query(_of_chosen(asked.query))
         .time_field(f.TIMESTAMP)
         .metrics(measured)
         .bucket_aggs(made)
