@@ -12,8 +12,12 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -68,19 +72,44 @@ def test_esql_finds_exactly_the_hits_among_all_samples(esql: es.Server) -> None:
 
 @pytest.mark.engine
 def test_esql_correlations_find_the_bursts_among_all_samples(esql: es.Server) -> None:
-    """Whom the rule fires for, and nobody whose events are fewer or further apart."""
+    """Each window with enough events of its hits, with their number; of its misses none.
+
+    The misses are as many events as fire the rule, further apart: without its window it would find them.
+    """
     correlated = [a for a in pack().anomalies if a.correlation is not None]
     assert correlated
     for anomaly in correlated:
         assert anomaly.correlation is not None
-        folder = RUNBOOKS / "rules" / "correlations" / "esql"
-        query = (folder / f"{anomaly.rule.slug}.esql").read_text()
-        answer = esql.request("POST", "/_query", {"query": query})
-        place = [c["name"] for c in answer["columns"]].index(anomaly.correlation["group-by"][0])
-        assert {row[place] for row in answer["values"]} == set(anomaly.rule.fires_for)
-        assert f"event_count >= {anomaly.correlation['gte']}" in query
-        fewer = query.replace(f">= {anomaly.correlation['gte']}", ">= 1000")
-        assert not esql.request("POST", "/_query", {"query": fewer})["values"]
+        slug, rule = anomaly.rule.slug, anomaly.correlation
+        (by,) = rule["group-by"]
+        query = (RUNBOOKS / "rules" / "correlations" / "esql" / f"{slug}.esql").read_text()
+
+        def found(name: str, text: str, slug: str = slug, by: str = by) -> dict[Any, int]:
+            asked = text.replace(sigma.INDEX, f"{slug}-{name}")
+            answer = esql.request("POST", "/_query", {"query": asked})
+            at = {column["name"]: n for n, column in enumerate(answer["columns"])}
+            return {
+                (row[at["timebucket"]] if "timebucket" in at else None, row[at[by]]): row[at["event_count"]]
+                for row in answer["values"]
+            }  # fmt: skip
+
+        for name in ("hit", "miss"):
+            lines = (RUNBOOKS / "anomalies" / slug / f"{name}.jsonl").read_bytes().splitlines()
+            fill(esql, f"{slug}-{name}", mappings(), [json.loads(line) for line in lines])
+        minutes = int(rule["timespan"].removesuffix("m"))
+        counted: Counter[tuple[str, str]] = Counter()
+        for event in anomaly.hit:
+            moment = datetime.fromisoformat(str(event[f.TIMESTAMP]))
+            bucket = moment.replace(
+                minute=moment.minute // minutes * minutes, second=0, microsecond=0
+            )
+            counted[f"{bucket:%Y-%m-%dT%H:%M:%S.000Z}", str(event[by])] += 1
+        wanted_rows = {key: n for key, n in counted.items() if n >= rule["gte"]}
+        assert wanted_rows
+        assert found("hit", query) == wanted_rows
+        assert found("miss", query) == {}
+        assert " by timebucket, " in query
+        assert found("miss", query.replace(" by timebucket, ", " by "))
 
 
 @pytest.mark.engine

@@ -23,7 +23,7 @@ INDEX = f"logs-{f.DATASET}-*"
 _STREAM = '{job="agenttrail"}'
 _DATE = "2026-11-25"
 TARGETS = ("elasticsearch", "esql", "opensearch", "splunk", "sentinel", "loki")
-# pySigma's other backends have no correlations.
+# Of pySigma's other backends Lucene and Kusto have no correlations; Loki's has them and takes no boolean.
 CORRELATING = ("esql", "splunk")
 # Kinds of finding that rules ask for by name.
 _COUNTED = tuple(f"{f.PII_BY_TYPE}.{kind}" for kind in ("SECRET", "PERSON", "EMAIL_ADDRESS"))
