@@ -173,7 +173,8 @@ def table(panel: dict[str, Any], answer: asks.Answer, most: int) -> str:
     for each in panel.get("transformations", ()):
         renamed |= each["options"].get("renameByName", {})
     heads = "".join(f"<th{' class=n' if n >= words else ''}>{html.escape(named(renamed.get(c, c)))}</th>" for n, c in enumerate(columns))  # fmt: skip
-    rows.sort(key=lambda row: [-cell for cell in row if isinstance(cell, float)][:1])
+    first = next((n for n in range(len(columns)) if rows and isinstance(rows[0][n], float)), 0)
+    rows.sort(key=lambda row: -row[first] if isinstance(row[first], float) and row[first] == row[first] else math.inf)  # fmt: skip
     lines = []
     for row in rows[:most]:
         cells = "".join(
@@ -194,7 +195,13 @@ def cell_of(value: float, column: str) -> str:
     if column in ("Success", "Escalated"):
         return shown(value, "percentunit")
     if column == "Last event":
-        return datetime.fromtimestamp(value / 1000, UTC).strftime("%d %b %H:%M")
+        return (
+            datetime.fromtimestamp(value / 1000, UTC).strftime("%d %b %H:%M")
+            if value == value
+            else "–"
+        )
+    if column.endswith(", ms"):
+        return "–" if value != value else f"{value:,.0f}"
     return shown(value, "currencyUSD" if "ost" in column else "short")
 
 

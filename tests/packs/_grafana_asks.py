@@ -8,6 +8,7 @@ those that its Elasticsearch data source makes of a query's `bucketAggs` and `me
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -219,7 +220,10 @@ def _column(metric: Mapping[str, Any], beside: Sequence[Mapping[str, Any]]) -> s
 
 
 def rows_of(panel: Mapping[str, Any], answer: Answer) -> tuple[list[str], list[list[str | float]]]:
-    """The table that Grafana's `merge` makes of a panel's queries: columns, and rows by their labels."""
+    """The table that Grafana's `merge` makes of a panel's queries: columns, and rows by their labels.
+
+    Where a query gave a row nothing, its cell is no number: nought would be an answer that nobody gave.
+    """
     columns: list[str] = []
     rows: dict[Labels, dict[str, float]] = {}
     names: list[str] = []
@@ -232,7 +236,7 @@ def rows_of(panel: Mapping[str, Any], answer: Answer) -> tuple[list[str], list[l
             columns += [column] if column not in columns else []
             rows.setdefault(key, {})[column] = line.points[-1][1]
     table: list[list[str | float]] = [
-        [*(dict(key).get(n, "") for n in names), *(values.get(c, 0.0) for c in columns)]
+        [*(dict(key).get(n, "") for n in names), *(values.get(c, math.nan) for c in columns)]
         for key, values in rows.items()
     ]
     return [*names, *columns], table

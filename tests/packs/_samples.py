@@ -39,14 +39,16 @@ def fill(
     """Makes an index that holds the documents, by their event ids."""
     whole = {"settings": {"number_of_replicas": 0}, "mappings": mapped}
     server.request("PUT", f"/{index}", whole)
-    lines = [json.dumps(x) for d in made for x in ({"index": {"_id": d["event"]["id"]}}, d)]
-    request = urllib.request.Request(
-        f"{server.url}/{index}/_bulk?refresh=true",
-        ("\n".join(lines) + "\n").encode(),
-        {"Content-Type": "application/x-ndjson"},
-    )
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        assert json.load(answer)["errors"] is False
+    for at in range(0, len(made), 2000):  # a small Elasticsearch refuses a larger request
+        part = made[at : at + 2000]
+        lines = [json.dumps(x) for d in part for x in ({"index": {"_id": d["event"]["id"]}}, d)]
+        request = urllib.request.Request(
+            f"{server.url}/{index}/_bulk?refresh=true",
+            ("\n".join(lines) + "\n").encode(),
+            {"Content-Type": "application/x-ndjson"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            assert json.load(answer)["errors"] is False
     count = server.request("GET", f"/{index}/_count")["count"]
     assert count == len({d["event"]["id"] for d in made})
 

@@ -144,3 +144,14 @@ def test_the_index_that_the_data_source_names_is_the_data_streams() -> None:
     assert sources["elasticsearch"]["jsonData"]["index"] == INDEX
     assert sources["elasticsearch"]["jsonData"]["timeField"] == f.TIMESTAMP
     assert sources.keys() == {"elasticsearch", "prometheus"}
+
+
+def test_a_cell_without_an_answer_is_no_number() -> None:
+    panel = {"targets": [{"legendFormat": "Calls"}, {"legendFormat": "Success"}]}
+    one, other = (("agent", "a"),), (("agent", "b"),)
+    answer = asks.Answer([[asks.Line("", one, ((0, 1.0),)), asks.Line("", other, ((0, 2.0),))], [asks.Line("", one, ((0, 0.5),))]])  # fmt: skip
+    columns, rows = asks.rows_of(panel, answer)
+    assert columns == ["agent", "Calls", "Success"]
+    assert rows[0] == ["a", 1.0, 0.5]
+    assert rows[1][:2] == ["b", 2.0]
+    assert rows[1][2] != rows[1][2]
