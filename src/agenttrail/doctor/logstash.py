@@ -40,7 +40,7 @@ _SILENT_OUTPUTS = ("null", "sink")
 _FAILURE_TAGS = {"ruby": "_rubyexception", "http": "_httprequestfailure"}
 _VOLATILE = re.compile(r"^(/dev/null|NUL$|/tmp/|/var/tmp/|/dev/shm/|/run/)", re.I)
 _SETTINGS = re.compile(
-    r"(?m)^[^\S\n]*-?\s*\"?(pipeline\.(id|workers|batch|ecs)|queue\.type|path\.(data|config|logs|queue)|dead_letter_queue)"
+    r"(?m)^[^\S\n]*(?:-[^\S\n]*)?\"?(pipeline\.(id|workers|batch|ecs)|queue\.type|path\.(data|config|logs|queue)|dead_letter_queue)"
 )
 
 RULES = {
