@@ -40,6 +40,15 @@ def test_rules_are_written_where_one_says(tmp_path: Path) -> None:
     assert "runbook_url: https://example.com/r/mask-failing/README.md" in text
 
 
+def test_a_rule_that_names_no_dashboard_yet_is_exported_without_one(tmp_path: Path) -> None:
+    copy(tmp_path)
+    rule = tmp_path / "mine/anomalies/mask-failing/rule.yaml"
+    rule.write_text(rule.read_text().replace("dashboards:\n- privacy\n- pipeline-health\n", ""))
+    done = agenttrail(tmp_path, "pack", "export", "prometheus", "--pack", "mine", "--output", "out")
+    assert done.code == 0
+    assert "dashboard_url" not in (tmp_path / "out/prometheus/alerts.yaml").read_text()
+
+
 def test_a_folder_without_anomalies_is_told(tmp_path: Path) -> None:
     done = agenttrail(tmp_path, "pack", "check")
 

@@ -117,3 +117,18 @@ def test_a_name_that_the_pipelines_registry_does_not_know_is_stopped_and_told(
     assert "knows no agent of this name: is it a misspelling? did you mean 'expense'?" in done.err
     known_one = agenttrail(tmp_path, "stop", "expense", *WHY, "-c", "p.yaml")
     assert (known_one.code, known_one.err) == (0, "agent expense: stopped\n")
+
+
+@pytest.mark.parametrize("registry", ["agents: [", None], ids=["broken", "absent"])
+def test_a_registry_that_cannot_be_read_keeps_no_stop_off_the_record(
+    tmp_path: Path, registry: str | None
+) -> None:
+    pipeline = PIPELINE.replace("[{type: budgets", "[{type: registry, path: mine.yaml}, {type: budgets")  # fmt: skip
+    (tmp_path / "p.yaml").write_text(pipeline)
+    (tmp_path / "policy.yaml").write_text("version: '1'\n")
+    if registry is not None:
+        (tmp_path / "mine.yaml").write_text(registry)
+    done = agenttrail(tmp_path, "stop", "expense", *WHY, "-c", "p.yaml")
+    assert done.code == 0
+    assert "mine.yaml: cannot be read, so whether it knows agent expense is not checked" in done.err
+    assert b'"stop_agent"' in (tmp_path / "two.jsonl").read_bytes()

@@ -8,7 +8,7 @@ from typing import Any
 
 from agenttrail import fields as f
 from agenttrail.cli._audit import AuditLog, add_audit
-from agenttrail.errors import UsageError
+from agenttrail.errors import AgenttrailError, UsageError
 from agenttrail.governance.kill_switch import KillSwitch, Scope
 
 _NAMES = {"agent": f.AGENT_NAME, "tool": f.TOOL_NAME, "server": f.MCP_SERVER_NAME}
@@ -55,7 +55,8 @@ def target_of(arguments: argparse.Namespace) -> tuple[Scope, str]:
 def stranger(arguments: argparse.Namespace, scope: Scope, name: str) -> str:
     """What a person should know of a name that the pipeline's own registry does not know; else empty.
 
-    It is stopped all the same: an agent that nobody registered is what a stop is for.
+    It is stopped all the same: an agent that nobody registered is what a stop is for. Nor may a registry
+    that cannot be read hold up the record of a stop.
     """
     if arguments.config is None or arguments.registry is not None or scope == "all":
         return ""
@@ -68,6 +69,8 @@ def stranger(arguments: argparse.Namespace, scope: Scope, name: str) -> str:
                 _check_known(options.path, scope, name)
             except UsageError as error:
                 return f"{error.message}: is it a misspelling? {error.hint or ''}".strip()
+            except AgenttrailError:
+                return f"{options.path}: cannot be read, so whether it knows {scope} {name} is not checked"
     return ""
 
 

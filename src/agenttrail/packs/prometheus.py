@@ -82,6 +82,9 @@ def _alert(
     labels = {"severity": anomaly.rule.severity, "channel": anomaly.rule.channel, "anomaly": anomaly.rule.slug}  # fmt: skip
     named = [w for w in WHOM if (f"by ({w}" in rule.expr if rule.expr else w in rule.by)]
     about = f"{{{{ $labels.{named[0]} }}}}: " if named else ""
+    # The first that the rule names; a rule of a user's own may name none yet.
+    first = next(iter(anomaly.rule.dashboards), None)
+    shown = {} if first is None else {"dashboard_url": f"{grafana}/d/agenttrail-{first}"}
     return {
         "alert": anomaly.alert,
         "expr": " or ".join(_expr(each, pack) for each in asked),
@@ -91,7 +94,7 @@ def _alert(
             "summary": about + anomaly.rule.title,
             "description": anomaly.rule.summary,
             "runbook_url": f"{runbooks}/{anomaly.rule.slug}/README.md",
-            "dashboard_url": f"{grafana}/d/agenttrail-{anomaly.rule.dashboards[0]}",
+            **shown,
         },
     }
 
